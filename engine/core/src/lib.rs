@@ -1,0 +1,24 @@
+//! The part of mlopt that decides: which bytes stay, which are fetched ahead, which rule treats which file.
+//!
+//! Owns: cache policies, prefetchers, the memory tier and its hard budget, rule evaluation, the journal format.
+//! Absent: clocks, I/O, threads, environment, randomness of its own. A driver hands in events with the time and
+//! carries out the effects; `mlopt-sim` does so in virtual time, `mlopt-fuse` in real time.
+#![deny(missing_docs)]
+#![deny(clippy::disallowed_methods)]
+#![forbid(unsafe_code)]
+
+mod cache;
+mod effect;
+mod error;
+mod event;
+mod plan;
+mod units;
+
+pub use cache::Core;
+pub use effect::{Effect, FetchClass, ServedFrom, Tier};
+pub use error::CoreError;
+pub use event::{Event, FileFacts};
+pub use plan::{
+    ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
+};
+pub use units::{Extent, FetchId, FileId, Nanos, ReaderId, TicketId, Version};

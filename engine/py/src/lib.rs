@@ -1,0 +1,19 @@
+//! Export list of `mlopt_engine._native`. One file per crate behind it. Absent: logic.
+#![deny(unsafe_code)]
+
+mod error;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::error::MloptError;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,1 @@
+"""Learns rule weights, parameters and rules from traces; emits recipes."""

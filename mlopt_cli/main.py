@@ -1,0 +1,165 @@
+"""Entry point: the list of commands, and the one map from errors to exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import typer
+from typer._click.exceptions import ClickException, UsageError
+
+from mlopt_cli import output
+from mlopt_engine.errors import (
+    InvalidInputError,
+    MissingPrerequisiteError,
+    MloptError,
+    RefusedError,
+    TraceUnreadableError,
+    UserError,
+)
+
+EXIT_CODES: dict[type[MloptError], int] = {
+    RefusedError: 1,
+    InvalidInputError: 2,
+    MissingPrerequisiteError: 3,
+    TraceUnreadableError: 4,
+}
+EXIT_INTERRUPTED = 130
+# `record` and `run` return their child's code; when mlopt itself fails they must be told apart from it.
+EXIT_WRAPPER_FAILED = 125
+WRAPPERS = frozenset({"record", "run"})
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its name and what it is for; the code is ``mlopt_cli/commands/<name>.py:command``."""
+
+    name: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """Where the command lives."""
+        return f"mlopt_cli.commands.{self.name.replace('-', '_')}"
+
+
+COMMANDS: tuple[Command, ...] = ()
+
+EPILOG = """The path: mlopt record -o run.duckdb -- python train.py | mlopt report run.duckdb |
+mlopt simulate run.duckdb | mlopt learn run.duckdb -o tuned.yaml |
+mlopt run --source DATA -r tuned.yaml -- python train.py"""
+
+
+def build_app(requested: str | None) -> typer.Typer:
+    """Build the application, importing only the requested command.
+
+    Parameters
+    ----------
+    requested : str or None
+        The command on the command line; the others show their summary only, which keeps ``--help`` fast.
+
+    Returns
+    -------
+    typer.Typer
+        The application.
+    """
+    app = typer.Typer(
+        name="mlopt",
+        help="Record how an ML job reads its files, predict and learn cache recipes, mount them.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(invoke_without_command=True)
+    def options(
+        version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+        debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+    ) -> None:
+        del debug  # read from the raw arguments by main(), which must also know it when parsing fails
+        if version:
+            sys.stdout.write(f"mlopt {output.VERSION}\n")
+            raise typer.Exit
+
+    for command in COMMANDS:
+        function: Callable[..., object]
+        if command.name == requested:
+            function = importlib.import_module(command.module).command
+            settings = {"ignore_unknown_options": False}
+        else:
+            function, settings = _placeholder, {}
+        app.command(command.name, short_help=command.summary, context_settings=settings)(function)
+    return app
+
+
+def _placeholder() -> None:
+    """Stand in the list of commands; the real one is imported when it is asked for."""
+
+
+def _usage_problem(error: ClickException) -> UserError:
+    """Say what is wrong with the words on the command line and which help to read."""
+    context = error.ctx if isinstance(error, UsageError) else None
+    path = context.command_path if context else "mlopt"
+    return InvalidInputError(error.format_message().rstrip("."), do=f"See '{path} --help'", code="usage")
+
+
+def exit_code(error: MloptError) -> int:
+    """Find the exit code of an error.
+
+    Parameters
+    ----------
+    error : MloptError
+        What was raised.
+
+    Returns
+    -------
+    int
+        See the table of exit codes in the README.
+    """
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Words after ``mlopt``; those of the process if omitted.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    own_words = words[: words.index("--")] if "--" in words else words
+    requested = next((word for word in own_words if not word.startswith("-")), None)
+    try:
+        result = build_app(requested)(words, standalone_mode=False, prog_name="mlopt")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.Abort:
+        return EXIT_INTERRUPTED
+    except MloptError as error:
+        if "--debug" in own_words:
+            raise
+        problem = error if isinstance(error, UserError) else UserError(str(error), code="engine")
+        output.print_error(requested or "", problem, as_json="--json" in own_words)
+        return EXIT_WRAPPER_FAILED if requested in WRAPPERS else exit_code(error)
+    except ClickException as error:
+        output.print_error(requested or "", _usage_problem(error), as_json="--json" in own_words)
+        return EXIT_WRAPPER_FAILED if requested in WRAPPERS else EXIT_CODES[InvalidInputError]
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What needs several rooms together: verify, demo, run."""

@@ -1,0 +1,5 @@
+"""The compiled engine's Python face: what the native module offers, typed."""
+
+from mlopt_engine._native import MloptError, __version__
+
+__all__ = ["MloptError", "__version__"]

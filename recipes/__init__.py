@@ -1,0 +1,1 @@
+"""The recipe language: from YAML to the plan that the engine evaluates."""

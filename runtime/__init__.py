@@ -1,0 +1,1 @@
+"""Real time: mounts, their daemon and warden, the emulated slow source."""

@@ -1,0 +1,1 @@
+"""Virtual time: what would this job take with that recipe on that storage."""

@@ -1,0 +1,1 @@
+"""Traces: capture, store and analysis of what a job read."""
