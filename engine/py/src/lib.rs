@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod error;
+mod shim;
 
 use pyo3::prelude::*;
 
@@ -11,6 +12,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::error::MloptError;
+    #[pymodule_export]
+    use crate::shim::isatty_shim;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
