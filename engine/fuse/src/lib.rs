@@ -2,3 +2,4 @@
 //! Absent: policy (that is the core's).
 
 pub mod clock;
+pub mod kernel_mount;
