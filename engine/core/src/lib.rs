@@ -7,18 +7,26 @@
 #![deny(clippy::disallowed_methods)]
 #![forbid(unsafe_code)]
 
+mod action;
 mod cache;
 mod effect;
 mod error;
 mod event;
+mod filetype;
 mod plan;
+pub mod rules;
 mod units;
 
+pub use action::{
+    AppliedRule, CacheAction, CachePriority, Decision, PrefetchAction, PrefetchMode, Trigger, Winner,
+};
 pub use cache::Core;
 pub use effect::{Effect, FetchClass, ServedFrom, Tier};
 pub use error::CoreError;
 pub use event::{Event, FileFacts};
+pub use filetype::FileType;
 pub use plan::{
     ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
 };
+pub use rules::{AccessPattern, LiveFacts, Rules};
 pub use units::{Extent, FetchId, FileId, Nanos, ReaderId, TicketId, Version};

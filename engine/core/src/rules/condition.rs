@@ -1,0 +1,68 @@
+//! One compiled condition: a fact, a test, and a verdict of three values.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::facts::{FACTS, FactInfo, FileView};
+use super::operators::{self, EXISTS, Test};
+use crate::ConditionSpec;
+
+/// What a condition says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nothing is known of the fact; counts as not held.
+    Unknown,
+}
+
+pub(super) struct Condition {
+    pub(super) fact: &'static FactInfo,
+    pub(super) weight: f64,
+    pub(super) required: bool,
+    /// `Some(expected)` for the operator that asks whether the fact is known.
+    exists: Option<bool>,
+    test: Box<dyn Test>,
+}
+
+impl Condition {
+    pub(super) fn compile(spec: &ConditionSpec) -> Result<Condition, String> {
+        let fact = FACTS
+            .iter()
+            .find(|fact| fact.name == spec.fact)
+            .ok_or_else(|| format!("unknown fact '{}'", spec.fact))?;
+        if !(0.0..=1.0).contains(&spec.weight) {
+            return Err(format!("weight {} is outside 0..1", spec.weight));
+        }
+        Ok(Condition {
+            fact,
+            weight: spec.weight,
+            required: spec.required,
+            exists: if spec.op == EXISTS {
+                spec.value.as_bool()
+            } else {
+                None
+            },
+            test: operators::build(fact, &spec.op, &spec.value)?,
+        })
+    }
+
+    pub(super) fn verdict(&self, view: &FileView<'_>) -> Verdict {
+        let value = self.fact.read.and_then(|read| read(view));
+        let holds = match (self.exists, value) {
+            (Some(expected), value) => value.is_some() == expected,
+            (None, Some(value)) => self.test.holds(value),
+            (None, None) => return Verdict::Unknown,
+        };
+        if holds { Verdict::True } else { Verdict::False }
+    }
+
+    /// The fact's value, for people.
+    pub(super) fn actual(&self, view: &FileView<'_>) -> Option<Value> {
+        let value = self.fact.read.and_then(|read| read(view));
+        value.map(super::facts::Fact::to_json)
+    }
+}

@@ -1,0 +1,100 @@
+//! Why a file is treated as it is: every rule, every condition with the actual value. Absent: layout for people.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::facts::FileView;
+use super::{LiveFacts, Rules, Verdict};
+use crate::action::{AppliedRule, Decision};
+use crate::{FileFacts, Match};
+
+/// One condition and what it found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConditionReport {
+    /// Canonical fact.
+    pub fact: String,
+    /// Operator.
+    pub op: String,
+    /// What the fact was compared with.
+    pub value: Value,
+    /// What the fact is; absent when unknown.
+    pub actual: Option<Value>,
+    /// Whether the condition holds.
+    pub verdict: Verdict,
+    /// Its weight.
+    pub weight: f64,
+    /// Whether the rule needs it.
+    pub required: bool,
+}
+
+/// One rule and whether it fired.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RuleReport {
+    /// Its index in the plan.
+    pub rule: usize,
+    /// Its name.
+    pub id: String,
+    /// Whether it fired.
+    pub fires: bool,
+    /// Whether it takes part: it fired and was among the first `max_rules`.
+    pub applied: bool,
+    /// Its score, 0..1.
+    pub score: f64,
+    /// What the score had to exceed.
+    pub threshold: f64,
+    /// How its conditions combine.
+    #[serde(rename = "match")]
+    pub matching: Match,
+    /// Its conditions.
+    pub conditions: Vec<ConditionReport>,
+}
+
+/// A decision with its reasons.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// What happens.
+    pub decision: Decision,
+    /// Every rule of the plan, in its order.
+    pub rules: Vec<RuleReport>,
+}
+
+impl Rules {
+    /// Decide, and say why.
+    pub fn explain(&self, file: &FileFacts, live: &LiveFacts) -> Explanation {
+        let view = FileView::new(file, live);
+        let mut rules = Vec::with_capacity(self.rules.len());
+        let mut fired = Vec::new();
+        for (index, (rule, spec)) in self.rules.iter().zip(&self.specs).enumerate() {
+            let (score, fires) = rule.judge(|condition| condition.verdict(&view));
+            if fires {
+                fired.push(AppliedRule { rule: index, score });
+            }
+            let conditions = rule.conditions.iter().zip(&spec.conditions);
+            rules.push(RuleReport {
+                rule: index,
+                id: spec.id.clone(),
+                fires,
+                applied: false,
+                score,
+                threshold: rule.threshold,
+                matching: rule.matching,
+                conditions: conditions
+                    .map(|(condition, spec)| ConditionReport {
+                        fact: spec.fact.clone(),
+                        op: spec.op.clone(),
+                        value: spec.value.clone(),
+                        actual: condition.actual(&view),
+                        verdict: condition.verdict(&view),
+                        weight: spec.weight,
+                        required: spec.required,
+                    })
+                    .collect(),
+            });
+        }
+        let decision = self.compose(fired);
+        for applied in &decision.applied {
+            rules[applied.rule].applied = true;
+        }
+        Explanation { decision, rules }
+    }
+}
