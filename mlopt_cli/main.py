@@ -45,7 +45,9 @@ class Command:
         return f"mlopt_cli.commands.{self.name.replace('-', '_')}"
 
 
-COMMANDS: tuple[Command, ...] = ()
+COMMANDS: tuple[Command, ...] = (
+    Command("doctor", "Say what works on this machine and what to do about the rest."),
+)
 
 EPILOG = """The path: mlopt record -o run.duckdb -- python train.py | mlopt report run.duckdb |
 mlopt simulate run.duckdb | mlopt learn run.duckdb -o tuned.yaml |
