@@ -1,5 +1,19 @@
 """The compiled engine's Python face: what the native module offers, typed."""
 
-from mlopt_engine._native import MloptError, __version__, isatty_shim
+from mlopt_engine._native import (
+    MloptError,
+    Rules,
+    __version__,
+    check_condition,
+    isatty_shim,
+    rule_vocabulary,
+)
 
-__all__ = ["MloptError", "__version__", "isatty_shim"]
+__all__ = [
+    "MloptError",
+    "Rules",
+    "__version__",
+    "check_condition",
+    "isatty_shim",
+    "rule_vocabulary",
+]

@@ -7,6 +7,99 @@ __version__: str
 class MloptError(Exception):
     """Base of every error that mlopt raises on purpose."""
 
+# rules.rs
+
+class Rules:
+    """A plan's rules, ready to judge files.
+
+    Parameters
+    ----------
+    plan_json : str
+        The compiled recipe.
+    """
+
+    def __new__(cls, plan_json: str) -> Rules: ...
+    def decide(self, path: bytes, size_bytes: int, live_json: str | None = None) -> str:
+        """Decide what happens to a file.
+
+        Parameters
+        ----------
+        path : bytes
+            Relative to the source.
+        size_bytes : int
+            Its size [bytes].
+        live_json : str, optional
+            What was observed of it, as ``{"pattern": "sequential", "frequency": 3}``.
+
+        Returns
+        -------
+        str
+            The decision as JSON.
+        """
+
+    def explain(self, path: bytes, size_bytes: int, live_json: str | None = None) -> str:
+        """Decide what happens to a file, and say why.
+
+        Parameters
+        ----------
+        path : bytes
+            Relative to the source.
+        size_bytes : int
+            Its size [bytes].
+        live_json : str, optional
+            What was observed of it.
+
+        Returns
+        -------
+        str
+            The decision, every rule and every condition as JSON.
+        """
+
+    def decide_repeatedly(self, path: bytes, size_bytes: int, times: int) -> int:
+        """Decide for one file many times, to measure the cost of a decision.
+
+        Parameters
+        ----------
+        path : bytes
+            Relative to the source.
+        size_bytes : int
+            Its size [bytes].
+        times : int
+            How often.
+
+        Returns
+        -------
+        int
+            Number of rules applied, summed.
+        """
+
+def check_condition(fact: str, operator: str, value_json: str) -> str | None:
+    """Say what is wrong with a condition.
+
+    Parameters
+    ----------
+    fact : str
+        Canonical name, as ``file.size``.
+    operator : str
+        As ``less_than``.
+    value_json : str
+        The value as JSON.
+
+    Returns
+    -------
+    str or None
+        What is wrong; None when the condition can be compiled.
+    """
+
+def rule_vocabulary() -> str:
+    """List facts, operators and file types.
+
+    Returns
+    -------
+    str
+        As JSON.
+    """
+
 # shim.rs
 
 def isatty_shim() -> bytes:

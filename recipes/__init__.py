@@ -1,1 +1,20 @@
 """The recipe language: from YAML to the plan that the engine evaluates."""
+
+from recipes.findings import Finding, Mark, RecipeError
+from recipes.loader import load, loads, shipped
+from recipes.plan import Plan, compile_plan
+from recipes.recipe import Recipe
+from recipes.writing import dump
+
+__all__ = [
+    "Finding",
+    "Mark",
+    "Plan",
+    "Recipe",
+    "RecipeError",
+    "compile_plan",
+    "dump",
+    "load",
+    "loads",
+    "shipped",
+]

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod error;
+mod rules;
 mod shim;
 
 use pyo3::prelude::*;
@@ -12,6 +13,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::error::MloptError;
+    #[pymodule_export]
+    use crate::rules::{Rules, check_condition, rule_vocabulary};
     #[pymodule_export]
     use crate::shim::isatty_shim;
 

@@ -22,6 +22,7 @@ use std::cmp::Ordering;
 use compose::{Composed, Patch};
 use condition::Condition;
 use facts::FileView;
+use serde_json::Value;
 
 pub use condition::Verdict;
 pub use explain::{ConditionReport, Explanation, RuleReport};
@@ -29,7 +30,7 @@ pub use facts::{AccessPattern, FACTS, FactInfo, FactKind, FactSource, LiveFacts}
 pub use operators::{OPERATORS, OperatorInfo, ValueShape};
 
 use crate::action::{AppliedRule, Decision};
-use crate::{CoreError, FileFacts, Match, Plan, RuleSpec};
+use crate::{ConditionSpec, CoreError, FileFacts, Match, Plan, RuleSpec};
 
 struct Rule {
     priority: f64,
@@ -41,6 +42,21 @@ struct Rule {
     /// Weight of all conditions, summed in their order.
     total: f64,
     patch: Patch,
+}
+
+/// Check one condition as [`Rules::compile`] would.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn check_condition(fact: &str, op: &str, value: Value) -> Result<(), String> {
+    let spec = ConditionSpec {
+        fact: fact.into(),
+        op: op.into(),
+        value,
+        weight: 1.0,
+        required: false,
+    };
+    Condition::compile(&spec).map(|_| ())
 }
 
 /// A plan's rules, ready to judge files.

@@ -1,0 +1,1 @@
+"""The recipes that ship, each usable by its name."""

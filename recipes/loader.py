@@ -1,0 +1,78 @@
+"""From the word after ``-r`` to a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.findings import Finding, RecipeError, nearest
+from recipes.recipe import Recipe, read
+from recipes.source import Source
+
+__all__ = ["load", "loads", "shipped"]
+
+_LIBRARY = Path(__file__).parent / "library"
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def shipped() -> list[str]:
+    """List the recipes that ship.
+
+    Returns
+    -------
+    list of str
+        Names for `load`, sorted.
+    """
+    return sorted(path.stem for path in _LIBRARY.glob("*.yaml"))
+
+
+def load(name_or_path: str) -> Recipe:
+    """Load a recipe.
+
+    Parameters
+    ----------
+    name_or_path : str
+        Name of a recipe that ships, or a file. A bare word is a name.
+
+    Returns
+    -------
+    Recipe
+        Without errors; its warnings are kept.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong, each finding with its position.
+    """
+    is_word = "/" not in name_or_path and not name_or_path.endswith(_SUFFIXES)
+    if is_word and name_or_path in shipped():
+        return read(Source.read(_LIBRARY / f"{name_or_path}.yaml", name_or_path), layer="built-in")
+    if is_word and not Path(name_or_path).exists():
+        meant = nearest(name_or_path, shipped())
+        remedy = (
+            f"Did you mean '{meant}'?" if meant else f"Name a file, or one that ships: {', '.join(shipped())}"
+        )
+        raise RecipeError([Finding("MLO100", "no such recipe", name_or_path or "''", do=remedy)])
+    return read(Source.read(Path(name_or_path), name_or_path))
+
+
+def loads(text: str, name: str = "recipe") -> Recipe:
+    """Load a recipe from a text.
+
+    Parameters
+    ----------
+    text : str
+        YAML.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    Recipe
+        Without errors; its warnings are kept.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong.
+    """
+    return read(Source.of_text(text, name))

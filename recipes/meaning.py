@@ -1,0 +1,320 @@
+"""From a rule as written to a rule of the plan: names resolved, values in base units, doubts reported."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlopt_engine import check_condition
+from recipes.actions import ACTIONS, ADVISORY, known_action_names
+from recipes.actions.base import ActionType
+from recipes.findings import Finding, nearest
+from recipes.nodes import Document, Path
+from recipes.quantities import parse_size_bytes
+from recipes.schema import ActionModel, ConditionModel, RuleModel
+from recipes.structure import model_findings
+from recipes.vocabulary import CONDITION_TYPES, Fact, vocabulary
+
+__all__ = ["Resolver"]
+
+_TARGETS = frozenset(
+    [
+        "file",
+        "dataset",
+        "workload",
+        "model",
+        "tensor",
+        "savedmodel",
+        "tfrecord",
+        "tensorflow_checkpoint",
+        "keras_model",
+        "gpu",
+    ]
+)
+# Patterns of the ancestor that nothing here observes, and other spellings of those that are.
+_PATTERN_SPELLINGS = {"shuffle": "shuffled", "random_access": "random"}
+_FOREIGN_PATTERNS = frozenset(
+    ["batch", "batchgroup", "batch_group", "epoch", "model", "multi_epoch", "distributed", "validation"]
+)
+_WORD_OPERATORS = frozenset({"equals", "in", "not_equals", "not_in"})
+_BAD_VALUE = {"matches": "MLO134", "glob": "MLO135"}
+
+
+@dataclass
+class Resolver:
+    """Resolves the rules of one document and collects what it finds.
+
+    Attributes
+    ----------
+    document : Document
+        The recipe.
+    threshold : float
+        Of the settings, to tell rules that cannot fire.
+    findings : list of Finding
+        What was found so far.
+    """
+
+    document: Document
+    threshold: float
+    findings: list[Finding] = field(default_factory=list)
+    _ids: dict[str, int] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
+
+    def rule(self, index: int, rule: RuleModel) -> dict[str, Any]:
+        """Resolve one rule.
+
+        Parameters
+        ----------
+        index : int
+            Its position in the file.
+        rule : RuleModel
+            As written.
+
+        Returns
+        -------
+        dict
+            A rule of the plan without its origin; complete only when no error was found.
+        """
+        path: Path = ("rules", index)
+        identifier = self._identifier(path, rule)
+        conditions = [
+            self._condition((*path, "conditions", number), condition)
+            for number, condition in enumerate(rule.conditions)
+        ]
+        self._check_conditions(path, rule, conditions)
+        actions = self._actions(path, rule)
+        resolved = {
+            "id": identifier,
+            "priority": rule.priority,
+            "order": index,
+            "match": rule.match,
+            "conditions": conditions,
+            "actions": actions,
+        }
+        return resolved if rule.threshold is None else resolved | {"threshold": rule.threshold}
+
+    def _report(
+        self, code: str, message: str, path: Path, do: str | None = None, *, key: bool = False
+    ) -> None:
+        self.findings.append(self.document.finding(code, message, path, do, key=key))
+
+    def _warn_once(self, topic: str, code: str, message: str, path: Path, do: str | None = None) -> None:
+        if topic not in self._said:
+            self._said.add(topic)
+            self._report(code, message, path, do)
+
+    def _identifier(self, path: Path, rule: RuleModel) -> str:
+        identifier = rule.id or rule.name
+        if identifier is None:
+            self._report("MLO121", "a rule needs an id", path, "Add 'id:'")
+            return ""
+        mark = self.document.mark(path)
+        if identifier in self._ids:
+            message = f"rule id '{identifier}' is taken by the rule in line {self._ids[identifier]}"
+            self._report("MLO140", message, (*path, "id" if rule.id else "name"), "Rename one of them")
+        self._ids.setdefault(identifier, mark.line if mark else 0)
+        return identifier
+
+    def _check_conditions(self, path: Path, rule: RuleModel, conditions: list[dict[str, Any]]) -> None:
+        if not conditions:
+            remedy = "For all files write: {type: file_context, property: path, operator: glob, value: '**'}"
+            self._report("MLO141", "a rule without conditions never fires", path, remedy)
+            return
+        total = sum(condition["weight"] for condition in conditions)
+        if rule.match == "weighted" and total == 0:
+            self._report("MLO142", "all weights are 0, so the rule never fires", (*path, "conditions"))
+            return
+        if rule.match != "weighted" and rule.threshold is not None:
+            message = f"threshold has no effect with match: {rule.match}"
+            self._report("MLO207", message, (*path, "threshold"), key=True)
+        facts = vocabulary().facts
+        known = (
+            [
+                condition
+                for condition in conditions
+                if condition["op"] == "exists" or facts[condition["fact"]].source != "unmeasured"
+                if condition["fact"]
+            ]
+            if all(condition["fact"] for condition in conditions)
+            else conditions
+        )
+        if not _can_fire(rule, conditions, known, self.threshold):
+            message = "the rule can never fire: nothing measures enough of its facts"
+            self._report("MLO208", message, path, "See the warnings on its conditions")
+
+    def _condition(self, path: Path, condition: ConditionModel) -> dict[str, Any]:
+        fact = self._fact(path, condition)
+        operator = condition.operator or ("in" if isinstance(condition.value, list) else "equals")
+        known = vocabulary().operators
+        if operator not in known:
+            meant = nearest(operator, known)
+            remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(known)}"
+            self._report("MLO132", f"unknown operator '{operator}'", (*path, "operator"), remedy)
+            fact = None
+        value = condition.value
+        if fact is not None:
+            value = self._value((*path, "value"), fact, operator, value)
+        return {
+            "fact": fact.name if fact else "",
+            "op": operator,
+            "value": value,
+            "weight": float(condition.weight),
+            "required": condition.required,
+        }
+
+    def _fact(self, path: Path, condition: ConditionModel) -> Fact | None:
+        properties = CONDITION_TYPES.get(condition.type)
+        if properties is None:
+            meant = nearest(condition.type, CONDITION_TYPES)
+            remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(CONDITION_TYPES)}"
+            self._report("MLO130", f"unknown condition type '{condition.type}'", (*path, "type"), remedy)
+            return None
+        name = properties.get(condition.property)
+        if name is None:
+            meant = nearest(condition.property, properties)
+            remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(properties)}"
+            message = f"{condition.type} has no property '{condition.property}'"
+            self._report("MLO131", message, (*path, "property"), remedy)
+            return None
+        # A name pattern with a folder in it, as 'variables/', can only be about the path.
+        if condition.property == "name_pattern" and "/" in str(condition.value):
+            name = "file.path"
+        fact = vocabulary().facts[name]
+        if fact.source == "unmeasured":
+            message = (
+                f"nothing measures {condition.type}.{condition.property} yet: its conditions stay unknown"
+            )
+            self._warn_once(fact.name, "MLO204", message, (*path, "property"))
+        return fact
+
+    def _value(self, path: Path, fact: Fact, operator: str, value: Any) -> Any:
+        if fact.is_size and operator != "exists":
+            try:
+                value = _in_bytes(value)
+            except ValueError as error:
+                self._report("MLO124", f"{fact.name}: {error}", path)
+                return value
+        if fact.name == "access.pattern" and operator in _WORD_OPERATORS:
+            value = _respell(value)
+        problem = check_condition(fact.name, operator, json.dumps(value))
+        if problem is not None:
+            mismatch = "cannot compare" in problem
+            code = "MLO133" if mismatch else _BAD_VALUE.get(operator, "MLO136")
+            remedy = None if mismatch or operator in _BAD_VALUE else _value_remedy(fact, operator, value)
+            self._report(code, problem, (*path[:-1], "operator") if mismatch else path, remedy)
+        elif operator in _WORD_OPERATORS:
+            self._check_words(path, fact, value)
+        return value
+
+    def _check_words(self, path: Path, fact: Fact, value: Any) -> None:
+        known = vocabulary().words.get(fact.name)
+        if known is None:
+            return
+        for word in value if isinstance(value, list) else [value]:
+            if word.lower() in known:
+                continue
+            if fact.name == "access.pattern" and word.lower() in _FOREIGN_PATTERNS:
+                message = f"nothing observes the access pattern '{word}' yet: it is never found"
+                self._warn_once(f"pattern {word}", "MLO204", message, path)
+                continue
+            meant = nearest(word, known)
+            remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(known)}"
+            self._report("MLO137", f"{fact.name} is never '{word}'", path, remedy)
+
+    def _actions(self, path: Path, rule: RuleModel) -> list[dict[str, Any]]:
+        if not rule.actions:
+            self._report("MLO143", "a rule needs at least one action", path, "Add 'actions:'")
+        resolved: dict[str, dict[str, Any]] = {}
+        for number, action in enumerate(rule.actions):
+            place: Path = (*path, "actions", number)
+            if action.target not in _TARGETS:
+                meant = nearest(action.target, _TARGETS)
+                remedy = f"Did you mean '{meant}'?" if meant else "It is ignored"
+                self._report("MLO209", f"unknown target '{action.target}'", (*place, "target"), remedy)
+            kind = ACTIONS.get(action.type)
+            if kind is None:
+                self._advisory((*place, "type"), action.type)
+            elif action.type in resolved:
+                message = f"a second '{action.type}' in one rule"
+                self._report("MLO144", message, place, "Put all its parameters into one action")
+            else:
+                resolved[action.type] = {
+                    "type": action.type,
+                    "parameters": self._parameters(place, kind, action),
+                }
+        return list(resolved.values())
+
+    def _advisory(self, path: Path, name: str) -> None:
+        if name in ADVISORY:
+            becomes = "" if ADVISORY[name] == name else f" (it will become {ADVISORY[name]})"
+            self._warn_once(f"action {name}", "MLO201", f"action '{name}' is not enforced yet{becomes}", path)
+            return
+        meant = nearest(name, known_action_names())
+        if meant is not None:
+            self._report("MLO150", f"unknown action '{name}'", path, f"Did you mean '{meant}'?")
+            return
+        message = f"unknown action '{name}' has no effect"
+        self._warn_once(f"action {name}", "MLO201", message, path, f"Enforced: {', '.join(ACTIONS)}")
+
+    def _parameters(self, path: Path, kind: ActionType, action: ActionModel) -> dict[str, Any]:
+        place: Path = (*path, "parameters")
+        fields = kind.parameters.model_fields
+        known = {name: value for name, value in action.parameters.items() if name in fields}
+        for name in (name for name in action.parameters if name not in known):
+            self._foreign_parameter((*place, name), kind, name)
+        problems = model_findings(self.document, kind.parameters, known, place)
+        if problems:
+            self.findings += problems
+            return {}
+        parameters, remarks = kind.compile(kind.parameters.model_validate(known))
+        for remark in remarks:
+            self._report(remark.code, remark.message, (*place, remark.parameter), remark.do)
+        return parameters
+
+    def _foreign_parameter(self, path: Path, kind: ActionType, name: str) -> None:
+        if name in kind.advisory:
+            message = f"{kind.name}.{name} has no effect: {kind.advisory[name]}"
+            self._warn_once(f"parameter {kind.name}.{name}", "MLO202", message, path)
+            return
+        meant = nearest(name, kind.parameters.model_fields)
+        if meant is not None:
+            self._report("MLO120", f"unknown parameter '{name}'", path, f"Did you mean '{meant}'?", key=True)
+            return
+        message = f"{kind.name} has no parameter '{name}': it has no effect"
+        known = ", ".join(kind.parameters.model_fields)
+        self._warn_once(f"parameter {kind.name}.{name}", "MLO202", message, path, f"Known: {known}")
+
+
+def _can_fire(
+    rule: RuleModel, conditions: list[dict[str, Any]], known: list[dict[str, Any]], threshold: float
+) -> bool:
+    """Whether the rule fires when every condition that can be known holds."""
+    if len(known) == len(conditions):
+        return True
+    if rule.match == "all" or any(each["required"] and each not in known for each in conditions):
+        return False
+    if rule.match == "any":
+        return bool(known)
+    share = float(sum(each["weight"] for each in known) / sum(each["weight"] for each in conditions))
+    return share > (threshold if rule.threshold is None else rule.threshold) or share == 1.0
+
+
+def _in_bytes(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_in_bytes(item) for item in value]
+    return parse_size_bytes(value) if isinstance(value, str) else value
+
+
+def _respell(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_respell(item) for item in value]
+    return _PATTERN_SPELLINGS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _value_remedy(fact: Fact, operator: str, value: Any) -> str:
+    if isinstance(value, list) and operator in {"equals", "not_equals"}:
+        return f"Use '{'in' if operator == 'equals' else 'not_in'}' for a list"
+    if operator in {"in", "not_in"} and not isinstance(value, list):
+        return "Write a list: [a, b]"
+    return "Write a number" if fact.kind == "number" else "Quote the value to make it a text"

@@ -1,0 +1,126 @@
+"""From a recipe to the plan that the engine evaluates: canonical JSON with its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from recipes.policies import DEFAULT_POLICY, POLICIES
+from recipes.recipe import Recipe
+
+__all__ = ["Plan", "compile_plan"]
+
+PLAN_VERSION = 1
+# What the engine assumes for a prefetch action that sets no share.
+DEFAULT_STAGING_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled recipe.
+
+    Attributes
+    ----------
+    json : str
+        Canonical: sorted keys, no spaces.
+    warnings : list of dict
+        ``{"code", "message"}`` each.
+    """
+
+    json: str = field(repr=False)
+    warnings: list[dict[str, str]]
+
+    @property
+    def sha256(self) -> str:
+        """The recipe's identity: hash of the canonical JSON."""
+        return hashlib.sha256(self.json.encode()).hexdigest()
+
+
+def compile_plan(recipe: Recipe, *, memory_bytes: int) -> Plan:
+    """Compile a recipe for a memory budget.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do.
+    memory_bytes : int
+        Budget of the memory tier [bytes].
+
+    Returns
+    -------
+    Plan
+        For the engine.
+    """
+    settings = recipe.settings
+    warnings = [{"code": each.code, "message": f"{each.where}: {each.message}"} for each in recipe.warnings]
+    opens = _rules_that_need_opens(recipe)
+    if opens:
+        message = f"each open costs a message: rule '{opens[0]}' starts its prefetch at the open"
+        warnings.append({"code": "MLO206", "message": message})
+    plan = {
+        "version": PLAN_VERSION,
+        "seed": settings.seed,
+        "block_bytes": settings.block_size,
+        "observe": "opens" if opens else "none",
+        "staleness_ns": settings.staleness,
+        "threshold": float(settings.confidence_threshold),
+        "max_rules": settings.max_concurrent_rules,
+        "tiers": {
+            "memory": {"bytes": memory_bytes, "kernel_share": kernel_share(recipe)},
+            "disk": {"bytes": 0, "dir_required": False},
+        },
+        "rules": list(recipe.rules),
+    }
+    return Plan(json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False), warnings)
+
+
+def kernel_share(recipe: Recipe) -> float:
+    """Split the memory tier between the kernel's part and the daemon's.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do.
+
+    Returns
+    -------
+    float
+        Share of the kernel part, 0..1. Policies that need no recency live there; the others and staged blocks
+        live with the daemon. Where both fit, what is left over goes to the kernel part, whose reads are
+        silent; where they do not, they share in proportion.
+    """
+    kernel: set[tuple[str, float]] = set()
+    daemon: set[tuple[str, float]] = set()
+    for order, kind, parameters in _actions(recipe):
+        if kind == "cache" and parameters.get("policy") != "none":
+            policy = parameters.get("policy", DEFAULT_POLICY)
+            share = float(parameters.get("share", 1.0))
+            # Equal actions of several rules are one class and share one cap.
+            identity = (json.dumps(parameters, sort_keys=True), share)
+            (kernel if POLICIES[policy].part == "kernel" else daemon).add(identity)
+        if kind == "prefetch" and parameters.get("mode") != "none":
+            daemon.add((f"staging {order}", float(parameters.get("share", DEFAULT_STAGING_SHARE))))
+    need_kernel = min(1.0, sum(share for _, share in kernel))
+    need_daemon = min(1.0, sum(share for _, share in daemon))
+    if need_kernel == 0.0:
+        return 0.0
+    if need_kernel + need_daemon <= 1.0:
+        return round(1.0 - need_daemon, 6)
+    return round(need_kernel / (need_kernel + need_daemon), 6)
+
+
+def _actions(recipe: Recipe) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for rule in recipe.rules:
+        for action in rule["actions"]:
+            yield rule["order"], action["type"], action["parameters"]
+
+
+def _rules_that_need_opens(recipe: Recipe) -> list[str]:
+    return [
+        recipe.rules[order]["id"]
+        for order, kind, parameters in _actions(recipe)
+        if kind == "prefetch" and parameters.get("trigger") == "open"
+    ]

@@ -1,0 +1,35 @@
+"""Cache policies that recipes may name, and which part of the memory tier each needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["DEFAULT_POLICY", "POLICIES", "Policy"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a recipe must know of a policy.
+
+    Attributes
+    ----------
+    part : str
+        ``kernel``: held pages are read silently; ``daemon``: each read is a message.
+    simulation_only : bool
+        Needs the future.
+    """
+
+    part: Literal["kernel", "daemon"]
+    simulation_only: bool = False
+
+
+# What the engine assumes where no rule names a policy.
+DEFAULT_POLICY = "lru"
+
+POLICIES: dict[str, Policy] = {
+    "pinned": Policy("kernel"),
+    "fifo": Policy("kernel"),
+    "lru": Policy("daemon"),
+    "belady": Policy("daemon", simulation_only=True),
+}

@@ -1,0 +1,171 @@
+"""From a parsed document to the schema: every structural problem with its position and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from recipes.findings import Finding, nearest
+from recipes.nodes import Document, Path
+from recipes.schema import ActionModel, ConditionModel, Model, RecipeModel, RuleModel, SettingsModel
+
+__all__ = ["structural_findings", "validated_rules"]
+
+# Pydantic's kinds of errors that are about a value's range; every other kind is about its type.
+_RANGE = frozenset(
+    {
+        "greater_than",
+        "greater_than_equal",
+        "less_than",
+        "less_than_equal",
+        "literal_error",
+        "finite_number",
+        "string_too_short",
+        "string_too_long",
+    }
+)
+_WORDS = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys",
+    "model_type": "a mapping of keys",
+}
+
+
+def structural_findings(document: Document) -> list[Finding]:
+    """Hold a document against the schema.
+
+    Parameters
+    ----------
+    document : Document
+        The parsed recipe.
+
+    Returns
+    -------
+    list of Finding
+        Errors; empty when the document fits.
+    """
+    return model_findings(document, RecipeModel, document.value, ())
+
+
+def validated_rules(document: Document) -> Iterable[tuple[int, RuleModel]]:
+    """Give the rules that fit the schema, also where others do not.
+
+    Parameters
+    ----------
+    document : Document
+        The parsed recipe.
+
+    Yields
+    ------
+    tuple of int and RuleModel
+        Position in the file and the rule.
+    """
+    rules = document.value.get("rules")
+    for index, rule in enumerate(rules if isinstance(rules, list) else []):
+        try:
+            yield index, RuleModel.model_validate(rule)
+        except ValidationError:
+            continue
+
+
+def model_findings(document: Document, model: type[BaseModel], value: Any, prefix: Path) -> list[Finding]:
+    """Hold one part of a document against its model.
+
+    Parameters
+    ----------
+    document : Document
+        The parsed recipe.
+    model : type of BaseModel
+        What the part must be.
+    value : object
+        The part.
+    prefix : tuple of str or int
+        Where it is.
+
+    Returns
+    -------
+    list of Finding
+        Errors.
+    """
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=True)
+        return [_finding(document, dict(problem), prefix) for problem in problems]
+    return []
+
+
+def _finding(document: Document, problem: dict[str, Any], prefix: Path) -> Finding:
+    path: Path = (*prefix, *problem["loc"])
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(document, path)
+    name = _name(path)
+    if kind == "missing":
+        return document.finding("MLO121", f"{name} is missing", path[:-1], f"Add '{path[-1]}:'")
+    value = _shown(problem["input"])
+    if kind == "value_error":
+        return document.finding("MLO124", f"{name}: {problem['ctx']['error']}", path)
+    if kind in _RANGE:
+        expected = problem["msg"].removeprefix("Input should be ").removeprefix("String should ")
+        return document.finding("MLO123", f"{name} is {value}", path, f"It must be {expected}")
+    expected = _WORDS.get(kind, problem["msg"])
+    return document.finding("MLO122", f"{name} is {value}, expected {expected}", path)
+
+
+def _unknown_key(document: Document, path: Path) -> Finding:
+    known = known_keys(path[:-1])
+    meant = nearest(str(path[-1]), known)
+    remedy = f"Did you mean '{meant}'?" if meant else f"Known here: {', '.join(known)}"
+    return document.finding("MLO120", f"unknown key '{path[-1]}'", path, remedy, key=True)
+
+
+def known_keys(path: Path) -> list[str]:
+    """List the keys that may stand in a mapping of the schema.
+
+    Parameters
+    ----------
+    path : tuple of str or int
+        Where the mapping is.
+
+    Returns
+    -------
+    list of str
+        In the order of the schema.
+    """
+    shape = tuple(part for part in path if isinstance(part, str))
+    models: dict[tuple[str, ...], type[Model]] = {
+        (): RecipeModel,
+        ("settings",): SettingsModel,
+        ("rules",): RuleModel,
+        ("rules", "conditions"): ConditionModel,
+        ("rules", "actions"): ActionModel,
+    }
+    return list(models[shape].model_fields) if shape in models else []
+
+
+def _name(path: Path) -> str:
+    """Name a place for people: ``rules[2].priority`` counts from 1 as people do."""
+    parts: list[str] = []
+    for part in path:
+        if isinstance(part, int) and parts:
+            parts[-1] += f"[{part + 1}]"
+        else:
+            parts.append(str(part))
+    return "'" + ".".join(parts) + "'"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
