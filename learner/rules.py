@@ -1,0 +1,174 @@
+"""Writes classes and their treatment as rules of a recipe, with learned weights and a reason for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from learner.classes import FileClass
+from learner.treatments import Treatment
+from learner.weights import RuleWeights
+
+#: Learned rules come before those of a base recipe: its highest priority plus a multiple of this.
+PRIORITY_STEP = 10
+_GLOB_SPECIAL = re.compile(r"([*?\[\]{}\\])")
+
+Document = dict[str, Any]
+
+
+def conditions(target: FileClass) -> list[dict[str, Any]]:
+    """Describe a class by conditions on path, extension and size.
+
+    Parameters
+    ----------
+    target : FileClass
+        The class.
+
+    Returns
+    -------
+    list of dict
+        At least one; each of weight 1.
+    """
+    made: list[dict[str, Any]] = []
+    if target.directory or not target.recursive:
+        made.append(_path_condition(target))
+    if any(target.extensions):
+        named = list(target.extensions)
+        if len(named) == 1:
+            made.append(_condition("extension", "equals", named[0]))
+        else:
+            made.append(_condition("extension", "in", named))
+    if target.size_max is not None:
+        made.append(_condition("size", "less_than", target.size_max))
+    if target.size_min > 0:
+        made.append(_condition("size", "greater_equal", target.size_min))
+    return made or [_condition("path", "glob", "**")]
+
+
+def _path_condition(target: FileClass) -> dict[str, Any]:
+    if not target.directory:
+        # a glob without a slash is compared with the name in any directory, so the top needs an expression
+        return _condition("path", "matches", "^[^/]+$")
+    escaped = _GLOB_SPECIAL.sub(r"\\\1", target.directory)
+    # bytes that are no UTF-8 arrive as lone surrogates, one each; `?` fits each of them
+    glob = "".join("?" if 0xDC80 <= ord(char) <= 0xDCFF else char for char in escaped)
+    return _condition("path", "glob", f"{glob}/**" if target.recursive else f"{glob}/*")
+
+
+def _condition(name: str, operator: str, value: object) -> dict[str, Any]:
+    return {"type": "file_context", "property": name, "operator": operator, "value": value, "weight": 1.0}
+
+
+@dataclass(frozen=True)
+class LearnedRule:
+    """A rule, what it is for and what it is worth.
+
+    Attributes
+    ----------
+    treatment : Treatment
+        What it does.
+    conditions : tuple of dict
+        As in the recipe, weights included.
+    weights : RuleWeights
+        How the weights came about.
+    reason : str
+        Why the rule exists, for people.
+    saved_s : float or None
+        What the epoch would take more without it, predicted on the training epochs [s].
+    """
+
+    treatment: Treatment
+    conditions: tuple[dict[str, Any], ...]
+    weights: RuleWeights
+    reason: str = ""
+    saved_s: float | None = None
+
+
+def weigh(treatment: Treatment, weights: RuleWeights) -> LearnedRule:
+    """Give learned weights to the conditions of a class; those of no weight are left out.
+
+    Parameters
+    ----------
+    treatment : Treatment
+        The class and what happens to it.
+    weights : RuleWeights
+        One weight per condition of `conditions`.
+
+    Returns
+    -------
+    LearnedRule
+        Without a reason yet.
+    """
+    pairs = zip(conditions(treatment.target), weights.weights, strict=True)
+    kept = tuple({**condition, "weight": weight} for condition, weight in pairs if weight > 0)
+    return LearnedRule(treatment, kept, weights)
+
+
+def rule_document(rule: LearnedRule, priority: int) -> Document:
+    """Write a rule as it stands in a recipe.
+
+    Parameters
+    ----------
+    rule : LearnedRule
+        The rule.
+    priority : int
+        Its priority.
+
+    Returns
+    -------
+    dict
+        Plain values.
+    """
+    document: Document = {"id": rule.treatment.target.name}
+    if rule.reason:
+        document["description"] = rule.reason
+    document |= {
+        "priority": priority,
+        "match": "weighted",
+        "threshold": rule.weights.threshold,
+        "conditions": [dict(condition) for condition in rule.conditions],
+        "actions": rule.treatment.actions(),
+    }
+    return document
+
+
+def recipe_document(
+    rules: Sequence[LearnedRule], *, name: str, description: str, base: Mapping[str, Any] | None = None
+) -> Document:
+    """Write a recipe: learned rules first, then those of the base that they do not replace.
+
+    Parameters
+    ----------
+    rules : sequence of LearnedRule
+        The learned rules, the most important first.
+    name : str
+        Name of the recipe.
+    description : str
+        One sentence.
+    base : mapping, optional
+        A recipe to build on.
+
+    Returns
+    -------
+    dict
+        A document for `recipes.dump`.
+    """
+    names = {rule.treatment.target.name for rule in rules}
+    inherited = [dict(rule) for rule in (base or {}).get("rules", []) if rule.get("id") not in names]
+    floor = max((int(rule.get("priority", 0)) for rule in inherited), default=0)
+    learned = [
+        rule_document(rule, floor + PRIORITY_STEP * (len(rules) - index)) for index, rule in enumerate(rules)
+    ]
+    settings = dict((base or {}).get("settings", {}))
+    settings["confidence_threshold"] = settings.get("confidence_threshold", 0.5)
+    limit = int(settings.get("max_concurrent_rules", 5))
+    settings["max_concurrent_rules"] = max(limit, 5)
+    return {
+        "version": "1",
+        "name": name,
+        "description": description,
+        "settings": settings,
+        "rules": learned + inherited,
+    }
