@@ -47,6 +47,8 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("doctor", "Say what works on this machine and what to do about the rest."),
+    Command("test-rules", "Show which file gets which treatment, and why."),
+    Command("validate", "Check recipes without running anything."),
 )
 
 EPILOG = """The path: mlopt record -o run.duckdb -- python train.py | mlopt report run.duckdb |

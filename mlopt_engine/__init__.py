@@ -3,6 +3,7 @@
 from mlopt_engine._native import (
     MloptError,
     Rules,
+    RuleScan,
     __version__,
     check_condition,
     isatty_shim,
@@ -11,6 +12,7 @@ from mlopt_engine._native import (
 
 __all__ = [
     "MloptError",
+    "RuleScan",
     "Rules",
     "__version__",
     "check_condition",

@@ -1,5 +1,7 @@
 """Types of the compiled module; one block per file of engine/py/src."""
 
+from os import PathLike
+
 __version__: str
 
 # error.rs
@@ -99,6 +101,58 @@ def rule_vocabulary() -> str:
     str
         As JSON.
     """
+
+# scan.rs
+
+class RuleScan:
+    """Judge every file of a tree by a plan's rules.
+
+    Parameters
+    ----------
+    plan_json : str
+        The compiled recipe.
+    root : str or PathLike
+        The tree; links are not followed.
+    limit : int, optional
+        How many files are explained, shared out among treatments; all without.
+    start : str or PathLike, optional
+        Where to start below the root: a directory or a single file.
+
+    Raises
+    ------
+    OSError
+        When the root cannot be listed.
+    """
+
+    def __new__(
+        cls,
+        plan_json: str,
+        root: str | PathLike[str],
+        limit: int | None = None,
+        start: str | PathLike[str] | None = None,
+    ) -> RuleScan: ...
+    def advance(self, files: int) -> int:
+        """Look at more files.
+
+        Parameters
+        ----------
+        files : int
+            At most so many.
+
+        Returns
+        -------
+        int
+            How many; 0 when the walk is over.
+        """
+
+    def report(self) -> str:
+        """Give what was found so far.
+
+        Returns
+        -------
+        str
+            Totals, explained files, a summary by rule and what was unreadable, as JSON.
+        """
 
 # shim.rs
 

@@ -3,7 +3,9 @@
 
 mod error;
 mod rules;
+mod scan;
 mod shim;
+mod walk;
 
 use pyo3::prelude::*;
 
@@ -15,6 +17,8 @@ mod _native {
     use crate::error::MloptError;
     #[pymodule_export]
     use crate::rules::{Rules, check_condition, rule_vocabulary};
+    #[pymodule_export]
+    use crate::scan::RuleScan;
     #[pymodule_export]
     use crate::shim::isatty_shim;
 

@@ -1,10 +1,10 @@
 //! Why a file is treated as it is: every rule, every condition with the actual value. Absent: layout for people.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::facts::FileView;
-use super::{LiveFacts, Rules, Verdict};
+use super::{FACTS, FactSource, LiveFacts, Rules, Verdict};
 use crate::action::{AppliedRule, Decision};
 use crate::{FileFacts, Match};
 
@@ -52,6 +52,8 @@ pub struct RuleReport {
 /// A decision with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
+    /// What is known of the file before it is read, by name.
+    pub facts: Map<String, Value>,
     /// What happens.
     pub decision: Decision,
     /// Every rule of the plan, in its order.
@@ -95,6 +97,15 @@ impl Rules {
         for applied in &decision.applied {
             rules[applied.rule].applied = true;
         }
-        Explanation { decision, rules }
+        let known = FACTS.iter().filter(|fact| fact.source == FactSource::File);
+        let named = known.filter_map(|fact| {
+            let value = fact.read.and_then(|read| read(&view))?;
+            Some((fact.name.to_owned(), value.to_json()))
+        });
+        Explanation {
+            facts: named.collect(),
+            decision,
+            rules,
+        }
     }
 }

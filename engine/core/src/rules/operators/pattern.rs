@@ -48,10 +48,10 @@ enum Glob {
     Below(Box<[u8]>),
     /// `**`
     Anything,
-    /// `*.jpg` (of the last component)
-    NameEnd(Box<[u8]>),
-    /// `train*` (of the last component)
-    NameStart(Box<[u8]>),
+    /// `*.jpg`, `train*`, `shard-*.tar`: of the last component
+    Name(Star),
+    /// `train/*.jpg`, `train/a-*.jpg`: of the whole path
+    Path(Star),
     /// The rest.
     Compiled(GlobMatcher, bool),
 }
@@ -63,12 +63,39 @@ impl Test for Glob {
             Glob::Whole(whole) => *text == **whole,
             Glob::Below(folder) => text.len() > folder.len() && text.starts_with(folder),
             Glob::Anything => true,
-            Glob::NameEnd(end) => name_of(text).ends_with(end),
-            Glob::NameStart(start) => name_of(text).starts_with(start),
+            Glob::Name(star) => star.fits(name_of(text)),
+            Glob::Path(star) => star.fits(text),
             Glob::Compiled(matcher, true) => is_match(matcher, name_of(text)),
             Glob::Compiled(matcher, false) => is_match(matcher, text),
         }
     }
+}
+
+/// Two literals around one star, which stays within a folder.
+struct Star {
+    start: Box<[u8]>,
+    end: Box<[u8]>,
+}
+
+impl Star {
+    fn of(pattern: &str) -> Option<Star> {
+        let (start, end) = pattern.split_once('*')?;
+        (is_literal(start) && is_literal(end)).then(|| Star {
+            start: start.as_bytes().into(),
+            end: end.as_bytes().into(),
+        })
+    }
+
+    fn fits(&self, text: &[u8]) -> bool {
+        let middle = text
+            .strip_prefix(&*self.start)
+            .and_then(|rest| rest.strip_suffix(&*self.end));
+        middle.is_some_and(|middle| !middle.contains(&b'/'))
+    }
+}
+
+fn is_literal(text: &str) -> bool {
+    !text.contains(['*', '?', '[', ']', '{', '}', '\\'])
 }
 
 fn is_match(matcher: &GlobMatcher, text: &[u8]) -> bool {
@@ -97,26 +124,21 @@ pub(super) fn glob(fact: &FactInfo, value: &Value) -> Result<Box<dyn Test>, Stri
 }
 
 fn simple_glob(pattern: &str) -> Option<Glob> {
-    let literal = |text: &str| !text.contains(['*', '?', '[', ']', '{', '}', '\\']);
-    let bytes = |text: &str| text.as_bytes().into();
     if pattern == "**" {
         return Some(Glob::Anything);
     }
     if let Some(folder) = pattern.strip_suffix("**") {
-        return (folder.ends_with('/') && literal(folder)).then(|| Glob::Below(bytes(folder)));
+        let is_folder = folder.ends_with('/') && is_literal(folder);
+        return is_folder.then(|| Glob::Below(folder.as_bytes().into()));
     }
-    if pattern.contains('/') {
-        let end = pattern.strip_prefix("**/*");
-        return match end {
-            Some(end) if literal(end) && !end.contains('/') => Some(Glob::NameEnd(bytes(end))),
-            _ => literal(pattern).then(|| Glob::Whole(bytes(pattern))),
-        };
+    let name = pattern.strip_prefix("**/").unwrap_or(pattern);
+    if !name.contains('/') && name.contains('*') {
+        return Star::of(name).map(Glob::Name);
     }
-    if let Some(end) = pattern.strip_prefix('*').filter(|end| literal(end)) {
-        return Some(Glob::NameEnd(bytes(end)));
+    if is_literal(pattern) && pattern.contains('/') {
+        return Some(Glob::Whole(pattern.as_bytes().into()));
     }
-    let start = pattern.strip_suffix('*')?;
-    literal(start).then(|| Glob::NameStart(bytes(start)))
+    Star::of(pattern).map(Glob::Path)
 }
 
 /// The last line of an engine's message, which draws the pattern above it.
@@ -133,34 +155,47 @@ mod tests {
     use super::*;
     use crate::rules::facts::FACTS;
 
-    fn check(pattern: &str, path: &str, expected: bool) {
+    fn fits(pattern: &str, path: &str) -> bool {
         let fact = FACTS
             .iter()
             .find(|fact| fact.name == "file.path")
             .expect("listed");
         let test = glob(fact, &Value::from(pattern)).expect("a glob");
-        assert_eq!(
-            test.holds(Fact::Text(path.as_bytes())),
-            expected,
-            "{pattern} on {path}"
-        );
-        // The quick shapes must mean what the general one means.
-        let general = GlobBuilder::new(pattern)
+        test.holds(Fact::Text(path.as_bytes()))
+    }
+
+    /// What the quick shapes stand for.
+    fn fits_in_general(pattern: &str, path: &str) -> bool {
+        let glob = GlobBuilder::new(pattern)
             .literal_separator(true)
             .build()
-            .expect("a glob")
-            .compile_matcher();
-        let subject = if pattern.contains('/') {
+            .expect("a glob");
+        let subject = if pattern.contains('/') || pattern == "**" {
             path.as_bytes()
         } else {
             name_of(path.as_bytes())
         };
-        let both = is_match(&general, subject);
+        is_match(&glob.compile_matcher(), subject)
+    }
+
+    fn check(pattern: &str, path: &str, expected: bool) {
+        assert_eq!(fits(pattern, path), expected, "{pattern} on {path}");
         assert_eq!(
-            both,
-            expected || (pattern == "**" && both),
+            fits_in_general(pattern, path),
+            expected,
             "general form of {pattern} on {path}"
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn quick_shapes_mean_what_the_general_form_means(
+            parts in proptest::collection::vec("a|b|\\.|/|\\*|\\*\\*|\\?|\\*\\*/|\\[ab\\]", 1..7),
+            path in "[ab.]{1,3}(/[ab.]{1,3}){0,3}",
+        ) {
+            let pattern = parts.concat();
+            proptest::prop_assert_eq!(fits(&pattern, &path), fits_in_general(&pattern, &path), "{} on {}", pattern, path);
+        }
     }
 
     #[test]
