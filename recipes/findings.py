@@ -144,5 +144,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
         The nearest known word, if any is near.
     """
     by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.65)
     return by_lower[found[0]] if found else None

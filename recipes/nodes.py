@@ -325,14 +325,24 @@ def _trap(event: yaml.ScalarEvent) -> str | None:
 
 
 def _syntax_finding(source: Source, error: yaml.YAMLError) -> Finding:
-    place = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    place = getattr(error, "problem_mark", None)
+    opened = getattr(error, "context_mark", None)
+    # What is missing at the end of the file is better shown where it was opened.
+    place = opened if opened is not None and (place is None or _is_end(source, place.line)) else place
     if place is None:
         return _character_finding(source, error)
     mark = Mark(place.line + 1, place.column + 1)
+    if _is_end(source, place.line):
+        last = max(number for number, line in enumerate(source.lines, 1) if line.strip())
+        mark = Mark(last, len(source.lines[last - 1].rstrip()))
     finding = source.finding("MLO103", _explain(error), mark, "Check indentation, quotes and brackets there")
     if finding.line_text[place.column : place.column + 1] == "\t":
         return source.finding("MLO104", "a tab cannot indent YAML", mark, "Indent with spaces")
     return finding
+
+
+def _is_end(source: Source, line: int) -> bool:
+    return not "".join(source.lines[line:]).strip()
 
 
 def _explain(error: yaml.YAMLError) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from recipes.quantities import parse_duration_ns, parse_size_bytes
 
@@ -26,6 +27,12 @@ Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 # The ancestor's files write the version as a number now and then; its text is what counts.
 Version = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise PydanticCustomError("power_of_two", "Input should be a power of two")
+    return value
 
 
 class Model(BaseModel):
@@ -73,7 +80,7 @@ class SettingsModel(Model):
     confidence_threshold: Share = 0.5
     max_concurrent_rules: Annotated[int, Field(ge=1, le=1000)] = 5
     staleness: Duration = 60 * 10**9
-    block_size: Annotated[Size, Field(ge=4096, le=1 << 30)] = 1 << 20
+    block_size: Annotated[Size, Field(ge=4096, le=1 << 30), AfterValidator(_power_of_two)] = 1 << 20
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = 0
 
     default_strategy: str | None = None

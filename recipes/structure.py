@@ -24,6 +24,7 @@ _RANGE = frozenset(
         "finite_number",
         "string_too_short",
         "string_too_long",
+        "power_of_two",
     }
 )
 _WORDS = {

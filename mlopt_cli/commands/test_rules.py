@@ -225,9 +225,6 @@ def _render_summary(console: Console, result: dict[str, Any]) -> None:
         table.add_row(words, f"{totals[name]['files']:,}", format_size(totals[name]["bytes"]), "")
     table.add_row("= all files", f"{totals['files']:,}", format_size(totals["bytes"]), "")
     console.print(table)
-    others = [
-        f"{totals[kind]:,} {word}"
-        for kind, word in (("symlinks", "symbolic links"), ("special", "special files"))
-    ]
     if totals["symlinks"] or totals["special"]:
-        console.print(f"{' and '.join(others)} are never treated", markup=False)
+        others = f"symbolic links {totals['symlinks']:,}, special files {totals['special']:,}"
+        console.print(f"never treated: {others}", markup=False)

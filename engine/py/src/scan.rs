@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use mlopt_core::{Decision, FileFacts, LiveFacts, Plan, Version, rules::Rules};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -86,7 +87,8 @@ impl RuleScan {
         let plan = Plan::from_json(plan_json).map_err(from_core)?;
         let rules = Rules::compile(&plan).map_err(from_core)?;
         let start = start.unwrap_or_default();
-        let walk = Walk::new(&root, start.as_os_str().as_bytes())?;
+        let walk = Walk::new(&root, start.as_os_str().as_bytes())
+            .map_err(|error| PyOSError::new_err((error.raw_os_error(), error.to_string())))?;
         Ok(RuleScan {
             rules,
             ids: plan.rules.iter().map(|rule| rule.id.clone()).collect(),
