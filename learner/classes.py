@@ -134,18 +134,14 @@ def classify(features: pd.DataFrame, *, limit: int = MAX_CLASSES) -> list[FileCl
         Disjoint, by descending bytes read, then by name.
     """
     groups: list[FileClass] = []
-    for (extension, bucket), rows in features.groupby(["extension", "bucket"], sort=True):
+    kinds: dict[tuple[str, str], dict[str, list[int]]] = {}
+    columns = zip(features["extension"], features["bucket"], features["directory"], strict=True)
+    for row, (extension, bucket, directory) in enumerate(columns):
+        kinds.setdefault((extension, bucket), {}).setdefault(directory, []).append(row)
+    for (extension, bucket), directories in sorted(kinds.items()):
         leaves = [
-            _leaf(str(directory), str(extension), str(bucket), np.asarray(index))
-            for directory, index in sorted(rows.groupby("directory", sort=True).indices.items())
-        ]
-        # groupby(...).indices counts inside the partition: back to rows of the whole table
-        positions = rows.index.to_numpy()
-        leaves = [
-            replace(
-                leaf, members=positions[leaf.members], behaviour=_behaviour(features, positions[leaf.members])
-            )
-            for leaf in leaves
+            _leaf(features, directory, extension, bucket, np.array(rows))
+            for directory, rows in sorted(directories.items())
         ]
         groups += _cover(features, leaves, depth=0)
     groups = _merge(features, groups, key=lambda group: (group.directory, group.recursive, group.extensions))
@@ -157,7 +153,9 @@ def classify(features: pd.DataFrame, *, limit: int = MAX_CLASSES) -> list[FileCl
     return _named([_measured(features, group) for group in groups[:limit]])
 
 
-def _leaf(directory: str, extension: str, bucket: str, members: NDArray[np.int64]) -> FileClass:
+def _leaf(
+    features: pd.DataFrame, directory: str, extension: str, bucket: str, members: NDArray[np.int64]
+) -> FileClass:
     low, high = BUCKET_LIMITS[bucket]
     return FileClass(
         name="",
@@ -167,7 +165,7 @@ def _leaf(directory: str, extension: str, bucket: str, members: NDArray[np.int64
         size_min=low,
         size_max=high,
         members=members,
-        behaviour=Behaviour(reused=False, order=None),
+        behaviour=_behaviour(features, members),
     )
 
 

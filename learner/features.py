@@ -63,9 +63,10 @@ def file_features(workloads: Sequence[Workload]) -> pd.DataFrame:
     if table.empty:
         return pd.DataFrame({name: [] for name in COLUMNS})
     table = table.sort_values("path", kind="stable").reset_index(drop=True)
-    names = table["path"].str.rpartition("/")
-    table["directory"] = names[0]
-    table["extension"] = [_extension(name) for name in names[2]]
+    parts = [path.rpartition("/") for path in table["path"]]
+    # plain objects: pandas' own strings refuse the lone surrogates of names that are no UTF-8
+    table["directory"] = pd.Series([directory for directory, _, _ in parts], dtype=object)
+    table["extension"] = pd.Series([_extension(name) for _, _, name in parts], dtype=object)
     bucket = np.digitize(table["size"].to_numpy(), [SMALL_BYTES, LARGE_BYTES])
     table["bucket"] = [BUCKETS[index] for index in bucket]
     return table[list(COLUMNS)]
@@ -96,7 +97,7 @@ def _run_features(workload: Workload) -> pd.DataFrame:
     order = read_order(file, epoch, n_files)
     table = pd.DataFrame(
         {
-            "path": [os.fsdecode(path) for path in workload.files.path],
+            "path": pd.Series([os.fsdecode(path) for path in workload.files.path], dtype=object),
             "size": workload.files.size,
             "runs": 1,
             "epochs": n_epochs,
@@ -166,7 +167,10 @@ def _sequential_ratio(
 def _merge_runs(table: pd.DataFrame) -> pd.DataFrame:
     """Join the rows of one path over several runs."""
     table = table.assign(sequential_reads=table["sequential_ratio"] * table["reads"])
-    merged = table.groupby("path", as_index=False, sort=True).agg(
+    # grouped by number: pandas' index refuses the lone surrogates of names that are no UTF-8
+    number = {path: index for index, path in enumerate(dict.fromkeys(table["path"]))}
+    table = table.assign(number=[number[path] for path in table["path"]])
+    merged = table.groupby("number", as_index=False, sort=True).agg(
         size=("size", "max"),
         runs=("runs", "sum"),
         epochs=("epochs", "sum"),
@@ -179,4 +183,5 @@ def _merge_runs(table: pd.DataFrame) -> pd.DataFrame:
         next_position=("next_position", "first"),
     )
     merged["sequential_ratio"] = merged["sequential_reads"] / merged["reads"]
-    return merged.drop(columns="sequential_reads")
+    merged["path"] = pd.Series(list(number), dtype=object)
+    return merged.drop(columns=["sequential_reads", "number"])

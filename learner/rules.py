@@ -34,17 +34,21 @@ def conditions(target: FileClass) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     if target.directory or not target.recursive:
         made.append(_path_condition(target))
-    if any(target.extensions):
-        named = list(target.extensions)
-        if len(named) == 1:
-            made.append(_condition("extension", "equals", named[0]))
-        else:
-            made.append(_condition("extension", "in", named))
+    if not all(_is_text(extension) for extension in target.extensions):
+        pass  # bytes that are no UTF-8 cannot be written into a recipe
+    elif len(target.extensions) == 1:
+        made.append(_condition("extension", "equals", target.extensions[0]))
+    else:
+        made.append(_condition("extension", "in", list(target.extensions)))
     if target.size_max is not None:
         made.append(_condition("size", "less_than", target.size_max))
     if target.size_min > 0:
         made.append(_condition("size", "greater_equal", target.size_min))
     return made or [_condition("path", "glob", "**")]
+
+
+def _is_text(word: str) -> bool:
+    return not any(0xD800 <= ord(char) <= 0xDFFF for char in word)
 
 
 def _path_condition(target: FileClass) -> dict[str, Any]:
