@@ -55,7 +55,7 @@ pub struct ConditionSpec {
     pub required: bool,
 }
 
-/// One action of a rule; parameters are complete (no defaults left open).
+/// One action of a rule: the parameters that it sets. What no rule sets is `CacheAction::default` and the like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionSpec {
