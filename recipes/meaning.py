@@ -128,17 +128,7 @@ class Resolver:
         if rule.match != "weighted" and rule.threshold is not None:
             message = f"threshold has no effect with match: {rule.match}"
             self._report("MLO207", message, (*path, "threshold"), key=True)
-        facts = vocabulary().facts
-        known = (
-            [
-                condition
-                for condition in conditions
-                if condition["op"] == "exists" or facts[condition["fact"]].source != "unmeasured"
-                if condition["fact"]
-            ]
-            if all(condition["fact"] for condition in conditions)
-            else conditions
-        )
+        known = [condition for condition in conditions if _can_be_known(condition)]
         if not _can_fire(rule, conditions, known, self.threshold):
             message = "the rule can never fire: nothing measures enough of its facts"
             self._report("MLO208", message, path, "See the warnings on its conditions")
@@ -284,6 +274,12 @@ class Resolver:
         message = f"{kind.name} has no parameter '{name}': it has no effect"
         known = ", ".join(kind.parameters.model_fields)
         self._warn_once(f"parameter {kind.name}.{name}", "MLO202", message, path, f"Known: {known}")
+
+
+def _can_be_known(condition: dict[str, Any]) -> bool:
+    """Whether the condition can be anything but unknown; one with an error of its own is not doubted."""
+    fact = vocabulary().facts.get(condition["fact"])
+    return fact is None or fact.source != "unmeasured" or condition["op"] == "exists"
 
 
 def _can_fire(

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import recipes
 from mlopt_engine import Rules
 from recipes import RecipeError
+from recipes.actions import ACTIONS
+from recipes.vocabulary import CONDITION_TYPES, vocabulary
 
 MEMORY = 1 << 30
 
@@ -168,3 +170,27 @@ def test_dump_reads_back_to_the_same_values(metadata: dict[str, object], descrip
     again = recipes.loads(recipes.dump(document, "tuned\nfor a test"))
     assert again.document == document
     assert recipes.dump(again.document, "tuned\nfor a test") == recipes.dump(document, "tuned\nfor a test")
+
+
+def test_every_fact_of_the_engine_can_be_asked_for_and_every_property_has_a_fact() -> None:
+    reached = {fact for properties in CONDITION_TYPES.values() for fact in properties.values()}
+    assert reached == set(vocabulary().facts)
+    comparisons = {"greater_than", "less_than", "greater_equal", "less_equal"}
+    assert comparisons | {"equals", "contains", "matches", "in", "glob"} <= set(vocabulary().operators)
+
+
+@pytest.mark.parametrize("action", list(ACTIONS))
+def test_every_parameter_of_an_enforced_action_is_taken_by_the_engine(action: str) -> None:
+    values = {
+        "cache": "tier: memory, policy: fifo, share: 0.5, immutable: true, staleness: 1s, "
+        "lock: true, priority: high",
+        "prefetch": "mode: sequence, share: 0.5, window_bytes: 1MiB, files: 2, depth: 3, trigger: hint",
+    }[action]
+    named = {pair.split(":")[0] for pair in values.split(", ")}
+    assert named | {"pin"} >= ACTIONS[action].parameters.model_fields.keys()
+    plan = recipes.compile_plan(
+        recipe_with(f"{{type: {action}, parameters: {{{values}}}}}"), memory_bytes=MEMORY
+    )
+    decision = json.loads(Rules(plan.json).decide(b"a", 1))
+    (written,) = json.loads(plan.json)["rules"][0]["actions"]
+    assert decision[action] == written["parameters"]
