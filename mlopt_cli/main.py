@@ -47,6 +47,8 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("doctor", "Say what works on this machine and what to do about the rest."),
+    Command("record", "Capture how a job reads its files."),
+    Command("report", "Describe a trace: files, epochs, workers, waits."),
     Command("test-rules", "Show which file gets which treatment, and why."),
     Command("validate", "Check recipes without running anything."),
 )

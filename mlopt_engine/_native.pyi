@@ -1,6 +1,9 @@
 """Types of the compiled module; one block per file of engine/py/src."""
 
 from os import PathLike
+from typing import Any
+
+from numpy.typing import NDArray
 
 __version__: str
 
@@ -163,4 +166,184 @@ def isatty_shim() -> bytes:
     -------
     bytes
         An ELF shared object of about 5 kB, to be written to a private folder and named in ``LD_PRELOAD``.
+    """
+
+# tap.rs
+
+class Tap:
+    """One recording, live or replayed: strace's text in, columns out.
+
+    Parameters
+    ----------
+    cwd : bytes
+        Working directory of the job's first process.
+    inherited : list of tuple
+        Descriptors that it has open at its start: (number, path, position [bytes]).
+    """
+
+    def __new__(cls, cwd: bytes, inherited: list[tuple[int, bytes, int]]) -> Tap: ...
+    rows_waiting: int
+    """Rows not taken yet."""
+
+    def feed(self, text: bytes) -> None:
+        """Take the next piece of strace's text; it may end anywhere.
+
+        Parameters
+        ----------
+        text : bytes
+            The text.
+        """
+
+    def finish(self) -> None:
+        """Say that no text follows."""
+
+    def begin(self, log: str, spool: str, head: bytes) -> None:
+        """Begin to write the log and to tail the tracer's file.
+
+        Parameters
+        ----------
+        log : str
+            The log to create.
+        spool : str
+            The file that the tracer writes.
+        head : bytes
+            Facts about the run.
+        """
+
+    def watch(self, pid: int, role: str) -> None:
+        """Sample all threads of a process too.
+
+        Parameters
+        ----------
+        pid : int
+            The process.
+        role : str
+            Whose it is: job, tracer, recorder or daemon.
+        """
+
+    def tick(self, t_ns: int, tree: bool) -> int:
+        """Take in what the tracer wrote, sample CPU times, log both.
+
+        Parameters
+        ----------
+        t_ns : int
+            Now, by the tracer's clock [ns].
+        tree : bool
+            Find the job's threads in /proc, for want of a tracer.
+
+        Returns
+        -------
+        int
+            Bytes of text taken in.
+        """
+
+    def end(self, end: bytes) -> None:
+        """Write the last frame.
+
+        Parameters
+        ----------
+        end : bytes
+            How the run ended.
+        """
+
+    def replay(self, log: str, spool: str | None) -> dict[str, Any]:
+        """Take in a log and what the tracer wrote after it.
+
+        Parameters
+        ----------
+        log : str
+            The log.
+        spool : str or None
+            The tracer's file.
+
+        Returns
+        -------
+        dict
+            head and end (bytes or None), lost_bytes, last_sample_ns.
+        """
+
+    def take_rows(self) -> dict[str, NDArray[Any]]:
+        """Take the rows that are final.
+
+        Returns
+        -------
+        dict
+            The columns of the trace's access table.
+        """
+
+    def take_samples(self) -> dict[str, NDArray[Any]]:
+        """Take the CPU samples.
+
+        Returns
+        -------
+        dict
+            tid, t_ns, cpu_ns, delay_ns.
+        """
+
+    def files(self) -> list[tuple[bytes, str | None, int | None, int | None]]:
+        """List the files seen.
+
+        Returns
+        -------
+        list of tuple
+            Path, kind, first and last size [bytes].
+        """
+
+    def threads(self) -> list[tuple[int, int, int, int, int | None, int | None]]:
+        """List the threads seen in the text.
+
+        Returns
+        -------
+        list of tuple
+            pid, tid, ppid, start [ns], end [ns], exit code or -signal.
+        """
+
+    def identities(self) -> list[tuple[int, int, int, str, bytes, bytes]]:
+        """List the threads seen in /proc.
+
+        Returns
+        -------
+        list of tuple
+            pid, tid, ppid, role, name, command line (words separated by NUL).
+        """
+
+    def counts(self) -> dict[str, int]:
+        """Count what was understood and what was not.
+
+        Returns
+        -------
+        dict
+            lines, calls, unreadable, halves, orphans, unresolved.
+        """
+
+def traced_calls() -> tuple[list[str], list[str]]:
+    """Name the system calls that the strace tap asks for.
+
+    Returns
+    -------
+    tuple of list
+        All of them, and those whose vectors must be printed whole.
+    """
+
+def operation_names() -> list[str]:
+    """Name the operations of a trace in the order of their numbers.
+
+    Returns
+    -------
+    list of str
+        The names.
+    """
+
+def redact(words: list[bytes]) -> list[bytes]:
+    """Mask the secrets in a command line.
+
+    Parameters
+    ----------
+    words : list of bytes
+        The command line.
+
+    Returns
+    -------
+    list of bytes
+        The same, values of words that look secret replaced.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,16 @@ class Consumer:
         True waiting of the consumer for each batch (an accelerator, a sleep) [ns].
     prefetch_batches : int
         Batches that each reader may be ahead of the consumer (P of the DataLoader).
+    worker : int
+        The worker that is the consumer's own thread when that reads too (an index before the batches, a
+        validation set after them: its accesses lie in the columns where they come in time); -1 when it
+        does not read.
     """
 
     cpu_ns: NDArray[np.int64]
     wait_ns: NDArray[np.int64]
     prefetch_batches: int
+    worker: int = -1
 
 
 @dataclass(frozen=True)
@@ -114,3 +119,91 @@ class Workload:
         """Unique bytes of the files read [bytes]."""
         read = np.unique(self.file[self.op == OP_READ])
         return int(self.files.size[read].sum())
+
+
+def assume_epochs(workload: Workload, n: int, seed: int) -> Workload:
+    """Make missing epochs from recorded ones: repeated, and reshuffled where the record was shuffled.
+
+    A made epoch copies a recorded one in time, workers, batches and CPU times; where the job shuffles, the
+    files that are read once per epoch change places with others of like size, the rest stays.
+
+    Parameters
+    ----------
+    workload : Workload
+        As recorded.
+    n : int
+        Epochs wanted.
+    seed : int
+        Of the reshuffling.
+
+    Returns
+    -------
+    Workload
+        With at least `n` epochs; the same object where it has them.
+    """
+    have = len(workload.epoch_seconds)
+    if n <= have or not have:
+        return workload
+    rng = np.random.default_rng(seed)
+    # The first epoch holds what is read once (a start, a big file): copy the last one.
+    template = np.flatnonzero(workload.epoch == have - 1)
+    index = [np.arange(len(workload.op))]
+    file, epoch, batch = [workload.file], [workload.epoch], [workload.batch]
+    pattern = workload.batch[template]
+    in_batch = pattern >= 0
+    first = int(pattern[in_batch].min()) if in_batch.any() else 0
+    per_epoch = int(pattern[in_batch].max()) - first + 1 if in_batch.any() else 0
+    next_batch = int(workload.batch.max()) + 1 if len(workload.batch) else 0
+    for made in range(n - have):
+        index.append(template)
+        file.append(_reshuffled(workload, template, rng) if workload.shuffled else workload.file[template])
+        epoch.append(np.full(len(template), have + made, np.int32))
+        batch.append(np.where(in_batch, pattern - first + next_batch + made * per_epoch, -1).astype(np.int32))
+    chosen = np.concatenate(index)
+    new_file = np.concatenate(file).astype(np.uint32)
+    moved = new_file != workload.file[chosen]
+    # A file of another size in the same place: whole-file reads take its length.
+    old_size, new_size = workload.files.size[workload.file[chosen]], workload.files.size[new_file]
+    whole = (workload.offset[chosen] == 0) & (workload.length[chosen] == old_size)
+    length = np.where(moved & whole, new_size, np.minimum(workload.length[chosen], new_size))
+    return replace(
+        workload,
+        worker=workload.worker[chosen],
+        op=workload.op[chosen],
+        file=new_file,
+        offset=workload.offset[chosen],
+        length=np.where(moved, length, workload.length[chosen]),
+        cpu_ns=workload.cpu_ns[chosen],
+        wait_ns=workload.wait_ns[chosen],
+        duration_ns=workload.duration_ns[chosen],
+        epoch=np.concatenate(epoch),
+        batch=np.concatenate(batch),
+        consumer=_longer_consumer(workload.consumer, first, per_epoch, n - have),
+        epoch_seconds=np.append(workload.epoch_seconds, [workload.epoch_seconds[-1]] * (n - have)),
+        epoch_tail_cpu_ns=np.append(
+            workload.epoch_tail_cpu_ns, [workload.epoch_tail_cpu_ns[-1]] * (n - have)
+        ),
+    )
+
+
+def _reshuffled(
+    workload: Workload, template: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.uint32]:
+    """Permute the files of batches (of all reads where there are no batches) within one epoch."""
+    in_batch = workload.batch[template] >= 0
+    movable = np.unique(workload.file[template[in_batch]] if in_batch.any() else workload.file[template])
+    target = np.arange(len(workload.files.path), dtype=np.uint32)
+    target[movable] = rng.permutation(movable)
+    return target[workload.file[template]]
+
+
+def _longer_consumer(consumer: Consumer | None, first: int, per_epoch: int, times: int) -> Consumer | None:
+    if consumer is None:
+        return None
+    repeated = slice(first, first + per_epoch)
+    return Consumer(
+        np.concatenate([consumer.cpu_ns, *[consumer.cpu_ns[repeated]] * times]),
+        np.concatenate([consumer.wait_ns, *[consumer.wait_ns[repeated]] * times]),
+        consumer.prefetch_batches,
+        consumer.worker,
+    )

@@ -5,6 +5,7 @@ mod error;
 mod rules;
 mod scan;
 mod shim;
+mod tap;
 mod walk;
 
 use pyo3::prelude::*;
@@ -21,6 +22,8 @@ mod _native {
     use crate::scan::RuleScan;
     #[pymodule_export]
     use crate::shim::isatty_shim;
+    #[pymodule_export]
+    use crate::tap::{Tap, operation_names, redact, traced_calls};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -34,7 +34,9 @@ impl Tap {
         for (fd, path, position) in inherited {
             parser.inherit(fd, &path, position);
         }
-        Self { inner: Recording::new(parser) }
+        Self {
+            inner: Recording::new(parser),
+        }
     }
 
     /// Take the next piece of strace's text; it may end anywhere.
@@ -53,7 +55,9 @@ impl Tap {
 
     fn watch(&mut self, pid: u32, role: &str) -> PyResult<()> {
         let at = Role::NAMES.iter().position(|name| *name == role);
-        let role = at.and_then(|at| Role::from_byte(at as u8)).ok_or_else(|| PyValueError::new_err("role"))?;
+        let role = at
+            .and_then(|at| Role::from_byte(at as u8))
+            .ok_or_else(|| PyValueError::new_err("role"))?;
         self.inner.watch(pid, role);
         Ok(())
     }
@@ -72,7 +76,9 @@ impl Tap {
         log: PathBuf,
         spool: Option<PathBuf>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let found = py.detach(|| self.inner.replay(&log, spool.as_deref())).map_err(io_error)?;
+        let found = py
+            .detach(|| self.inner.replay(&log, spool.as_deref()))
+            .map_err(io_error)?;
         let result = PyDict::new(py);
         result.set_item("head", found.head.map(|bytes| PyBytes::new(py, &bytes)))?;
         result.set_item("end", found.end.map(|bytes| PyBytes::new(py, &bytes)))?;
@@ -124,14 +130,24 @@ impl Tap {
     fn files<'py>(
         &self,
         py: Python<'py>,
-    ) -> Vec<(Bound<'py, PyBytes>, Option<&'static str>, Option<i64>, Option<i64>)> {
+    ) -> Vec<(
+        Bound<'py, PyBytes>,
+        Option<&'static str>,
+        Option<i64>,
+        Option<i64>,
+    )> {
         let known = |value: i64| (value != UNKNOWN).then_some(value);
         let files = self.inner.parser.files.all.iter();
         files
             .map(|file| {
                 let read = file.end_seen.then_some(file.extent_read);
                 let first = known(file.size_first).or(read);
-                (PyBytes::new(py, &file.path), file.kind.name(), first, known(file.size_last).or(read))
+                (
+                    PyBytes::new(py, &file.path),
+                    file.kind.name(),
+                    first,
+                    known(file.size_last).or(read),
+                )
             })
             .collect()
     }
@@ -141,7 +157,9 @@ impl Tap {
     fn threads(&self) -> Vec<(u32, u32, u32, i64, Option<i64>, Option<i64>)> {
         let known = |value: i64| (value != UNKNOWN).then_some(value);
         let threads = self.inner.parser.threads.iter();
-        threads.map(|t| (t.pid, t.tid, t.ppid, t.start_ns, known(t.end_ns), known(t.exit))).collect()
+        threads
+            .map(|t| (t.pid, t.tid, t.ppid, t.start_ns, known(t.end_ns), known(t.exit)))
+            .collect()
     }
 
     /// Threads seen in /proc: (pid, tid, ppid, role, comm, argv).
@@ -149,11 +167,25 @@ impl Tap {
     fn identities<'py>(
         &self,
         py: Python<'py>,
-    ) -> Vec<(u32, u32, u32, &'static str, Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    ) -> Vec<(
+        u32,
+        u32,
+        u32,
+        &'static str,
+        Bound<'py, PyBytes>,
+        Bound<'py, PyBytes>,
+    )> {
         let all = self.inner.identities.iter();
         all.map(|i| {
             let role = Role::NAMES[i.role as usize];
-            (i.pid, i.tid, i.ppid, role, PyBytes::new(py, &i.comm), PyBytes::new(py, &i.argv))
+            (
+                i.pid,
+                i.tid,
+                i.ppid,
+                role,
+                PyBytes::new(py, &i.comm),
+                PyBytes::new(py, &i.argv),
+            )
         })
         .collect()
     }
@@ -187,5 +219,8 @@ pub fn operation_names() -> Vec<&'static str> {
 /// Mask the secrets in a command line.
 #[pyfunction]
 pub fn redact<'py>(py: Python<'py>, words: Vec<Vec<u8>>) -> Vec<Bound<'py, PyBytes>> {
-    mlopt_tap::redact::redact(&words).iter().map(|word| PyBytes::new(py, word)).collect()
+    mlopt_tap::redact::redact(&words)
+        .iter()
+        .map(|word| PyBytes::new(py, word))
+        .collect()
 }

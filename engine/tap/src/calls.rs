@@ -27,14 +27,19 @@ struct Told {
 
 /// Files of the kernel rather than of a storage: opened, but not worth a row.
 fn is_kernel_path(path: &[u8]) -> bool {
-    let below = |root: &[u8]| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+    let below = |root: &[u8]| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    };
     (below(b"/dev") && !below(b"/dev/shm")) || below(b"/proc") || below(b"/sys")
 }
 
 impl Parser {
     /// Apply a finished call. `adopted`: its child, if it makes one, is known already.
     pub(crate) fn apply(&mut self, call: &Call<'_>, adopted: bool) {
-        let Some(result) = outcome(call.outcome) else { return };
+        let Some(result) = outcome(call.outcome) else {
+            return;
+        };
         use Syscall as S;
         match call.syscall {
             S::Read | S::Readv | S::Pread64 | S::Preadv | S::Preadv2 => self.transfer(call, result, Op::Read),
@@ -73,7 +78,9 @@ impl Parser {
     pub(crate) fn apply_unknown(&mut self, call: &Call<'_>) {
         use Syscall as S;
         match call.syscall {
-            S::Read | S::Readv | S::Pread64 | S::Preadv | S::Preadv2 => self.transfer(call, UNKNOWN, Op::Read),
+            S::Read | S::Readv | S::Pread64 | S::Preadv | S::Preadv2 => {
+                self.transfer(call, UNKNOWN, Op::Read)
+            }
             S::Write | S::Writev | S::Pwrite64 | S::Pwritev | S::Pwritev2 => {
                 self.transfer(call, UNKNOWN, Op::Write);
             }
@@ -101,7 +108,11 @@ impl Parser {
 
     fn of(&self, id: DescriptionId) -> Told {
         let description = self.descriptors.description(id);
-        Told { file: description.file, handle: Some(description.handle), ..Told::default() }
+        Told {
+            file: description.file,
+            handle: Some(description.handle),
+            ..Told::default()
+        }
     }
 
     fn transfer(&mut self, call: &Call<'_>, result: i64, op: Op) {
@@ -109,7 +120,16 @@ impl Parser {
         let Some(id) = call.held else {
             // A pipe or socket: kept for reads, since a worker fetches its next batch from one.
             if op == Op::Read && explicit.is_none() {
-                self.row(call, op, result, Told { file: NONE, length, ..Told::default() });
+                self.row(
+                    call,
+                    op,
+                    result,
+                    Told {
+                        file: NONE,
+                        length,
+                        ..Told::default()
+                    },
+                );
             }
             return;
         };
@@ -157,12 +177,22 @@ impl Parser {
             return;
         }
         let file = self.files.id(&self.path);
-        let mut told = Told { file, flags, ..Told::default() };
+        let mut told = Told {
+            file,
+            flags,
+            ..Told::default()
+        };
         if result >= 0 {
             let position = (flags & O_APPEND == 0).then_some(0);
-            let id = self.descriptors.open(table, result, file, position, flags & O_CLOEXEC != 0);
+            let id = self
+                .descriptors
+                .open(table, result, file, position, flags & O_CLOEXEC != 0);
             told.handle = Some(self.descriptors.description(id).handle);
-            let kind = if flags & O_DIRECTORY != 0 { Kind::Directory } else { Kind::Unknown };
+            let kind = if flags & O_DIRECTORY != 0 {
+                Kind::Directory
+            } else {
+                Kind::Unknown
+            };
             self.exists(file, kind, (flags & O_TRUNC != 0).then_some(0));
         } else {
             self.missing(file, result);
@@ -183,7 +213,9 @@ impl Parser {
             if named && !is_kernel_path(&self.path) {
                 told.file = self.files.id(&self.path);
             } else if let (Some(fd), true) = (directory.and_then(text::int), self.name.is_empty()) {
-                let Some(id) = self.descriptors.get(self.tasks[&call.tid].table, fd) else { return };
+                let Some(id) = self.descriptors.get(self.tasks[&call.tid].table, fd) else {
+                    return;
+                };
                 told = self.of(id);
             } else {
                 return;
@@ -201,15 +233,28 @@ impl Parser {
     fn mmap(&mut self, call: &Call<'_>, result: i64) {
         let (rest, offset) = text::split_last(call.arguments);
         let (rest, fd) = text::split_last(rest);
-        let Some(fd) = text::int(fd).filter(|fd| *fd >= 0) else { return };
-        let Some(id) = self.descriptors.get(self.tasks[&call.tid].table, fd) else { return };
+        let Some(fd) = text::int(fd).filter(|fd| *fd >= 0) else {
+            return;
+        };
+        let Some(id) = self.descriptors.get(self.tasks[&call.tid].table, fd) else {
+            return;
+        };
         let mut told = self.of(id);
         let mut cursor = Cursor::new(rest);
         cursor.word();
         told.length = cursor.int();
         told.offset = text::int(offset);
         told.flags = map_flags(cursor.rest());
-        self.row(call, Op::Mmap, if call.outcome.starts_with(b"-1") { result } else { 0 }, told);
+        self.row(
+            call,
+            Op::Mmap,
+            if call.outcome.starts_with(b"-1") {
+                result
+            } else {
+                0
+            },
+            told,
+        );
     }
 
     fn readdir(&mut self, call: &Call<'_>, result: i64) {
@@ -327,7 +372,9 @@ impl Parser {
         };
         for (fd, at, op) in [(source, source_at, Op::Copy), (target, target_at, Op::Write)] {
             let table = self.tasks[&call.tid].table;
-            let Some(id) = fd.and_then(|fd| self.descriptors.get(table, fd)) else { continue };
+            let Some(id) = fd.and_then(|fd| self.descriptors.get(table, fd)) else {
+                continue;
+            };
             let mut told = self.of(id);
             let position = self.descriptors.description(id).position;
             told.offset = at.or(position);
@@ -371,7 +418,16 @@ impl Parser {
                     }
                 }
             }
-            self.row(call, op, result, Told { file, length, ..Told::default() });
+            self.row(
+                call,
+                op,
+                result,
+                Told {
+                    file,
+                    length,
+                    ..Told::default()
+                },
+            );
         }
     }
 
@@ -412,15 +468,13 @@ impl Parser {
         let base: &[u8] = match directory {
             None | Some(b"AT_FDCWD") => &self.cwds[task.cwd],
             Some(_) if self.name.first() == Some(&b'/') => b"/",
-            Some(word) => {
-                match text::int(word).and_then(|fd| self.descriptors.get(task.table, fd)) {
-                    Some(id) => &self.files.all[self.descriptors.description(id).file as usize].path,
-                    None => {
-                        self.counts.unresolved += 1;
-                        return false;
-                    }
+            Some(word) => match text::int(word).and_then(|fd| self.descriptors.get(task.table, fd)) {
+                Some(id) => &self.files.all[self.descriptors.description(id).file as usize].path,
+                None => {
+                    self.counts.unresolved += 1;
+                    return false;
                 }
-            }
+            },
         };
         absolute(base, &self.name, &mut self.path);
         true
@@ -485,7 +539,13 @@ fn pointed(word: &[u8]) -> Option<i64> {
 
 /// Protection in bits 0-2 (read, write, exec), bit 4 for a shared mapping.
 fn map_flags(text: &[u8]) -> u32 {
-    let bit = |name: &[u8], value: u32| if memmem::find(text, name).is_some() { value } else { 0 };
+    let bit = |name: &[u8], value: u32| {
+        if memmem::find(text, name).is_some() {
+            value
+        } else {
+            0
+        }
+    };
     bit(b"PROT_READ", 1) | bit(b"PROT_WRITE", 2) | bit(b"PROT_EXEC", 4) | bit(b"MAP_SHARED", 16)
 }
 

@@ -50,7 +50,10 @@ impl Descriptors {
             self.tables[id as usize].references = 1;
             return id;
         }
-        self.tables.push(Table { slots: Vec::new(), references: 1 });
+        self.tables.push(Table {
+            slots: Vec::new(),
+            references: 1,
+        });
         (self.tables.len() - 1) as TableId
     }
 
@@ -115,7 +118,12 @@ impl Descriptors {
         close_on_exec: bool,
     ) -> DescriptionId {
         self.next_handle += 1;
-        let fresh = Description { file, handle: self.next_handle, position, references: 1 };
+        let fresh = Description {
+            file,
+            handle: self.next_handle,
+            position,
+            references: 1,
+        };
         let id = if let Some(id) = self.free_descriptions.pop() {
             self.descriptions[id as usize] = fresh;
             id
@@ -123,7 +131,14 @@ impl Descriptors {
             self.descriptions.push(fresh);
             (self.descriptions.len() - 1) as DescriptionId
         };
-        self.put(table, fd, Some(Descriptor { description: id, close_on_exec }));
+        self.put(
+            table,
+            fd,
+            Some(Descriptor {
+                description: id,
+                close_on_exec,
+            }),
+        );
         id
     }
 
@@ -140,7 +155,10 @@ impl Descriptors {
         }
         let descriptor = self.get(table, from).map(|description| {
             self.hold(description);
-            Descriptor { description, close_on_exec }
+            Descriptor {
+                description,
+                close_on_exec,
+            }
         });
         self.put(table, to, descriptor);
     }

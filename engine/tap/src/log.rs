@@ -32,7 +32,9 @@ pub enum FrameKind {
 
 impl FrameKind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Head, Self::Text, Self::Cpu, Self::Thread, Self::End].into_iter().find(|k| *k as u8 == byte)
+        [Self::Head, Self::Text, Self::Cpu, Self::Thread, Self::End]
+            .into_iter()
+            .find(|k| *k as u8 == byte)
     }
 }
 
@@ -51,7 +53,11 @@ impl LogWriter {
     /// # Errors
     /// When the file exists or cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         let mut out = BufWriter::with_capacity(1 << 16, file);
         out.write_all(MAGIC)?;
         Ok(Self { out })
@@ -104,8 +110,12 @@ impl LogReader {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let left = file.metadata()?.len();
-        let mut reader =
-            Self { input: io::BufReader::with_capacity(1 << 20, file), left, lost_bytes: 0, payload: Vec::new() };
+        let mut reader = Self {
+            input: io::BufReader::with_capacity(1 << 20, file),
+            left,
+            lost_bytes: 0,
+            payload: Vec::new(),
+        };
         let mut magic = [0; MAGIC.len()];
         if left >= MAGIC.len() as u64 {
             reader.input.read_exact(&mut magic)?;

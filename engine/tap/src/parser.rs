@@ -220,12 +220,18 @@ impl Parser {
     /// A line of a thread not known yet: it is the child of the only clone under way, or must wait.
     fn welcome(&mut self, tid: u32, t_ns: i64, line: &[u8]) -> bool {
         if self.tasks.is_empty() && self.threads.is_empty() {
-            let table = self.inherited.take().unwrap_or_else(|| self.descriptors.new_table());
+            let table = self
+                .inherited
+                .take()
+                .unwrap_or_else(|| self.descriptors.new_table());
             self.add_task(tid, tid, 0, table, 0, t_ns);
             return true;
         }
         let mut candidates = self.births.iter().filter(|parent| {
-            self.tasks.get(parent).and_then(|t| t.pending.as_ref()).is_some_and(|pending| !pending.adopted)
+            self.tasks
+                .get(parent)
+                .and_then(|t| t.pending.as_ref())
+                .is_some_and(|pending| !pending.adopted)
         });
         match (candidates.next().copied(), candidates.next()) {
             (Some(parent), None) => {
@@ -255,7 +261,9 @@ impl Parser {
             self.counts.unreadable += 1;
             return;
         };
-        let Some(syscall) = Syscall::from_name(&body[..open]) else { return };
+        let Some(syscall) = Syscall::from_name(&body[..open]) else {
+            return;
+        };
         let rest = &body[open + 1..];
         if let Some(arguments) = rest.strip_suffix(b"<unfinished ...>") {
             self.first_half(tid, t_ns, syscall, arguments);
@@ -267,7 +275,15 @@ impl Parser {
         };
         self.counts.calls += 1;
         let held = self.look_up(tid, syscall, arguments);
-        let call = Call { syscall, tid, t_ns, dur_ns, arguments, outcome, held };
+        let call = Call {
+            syscall,
+            tid,
+            t_ns,
+            dur_ns,
+            arguments,
+            outcome,
+            held,
+        };
         self.apply(&call, false);
         if let Some(held) = held {
             self.descriptors.release(held);
@@ -290,7 +306,13 @@ impl Parser {
         kept.clear();
         kept.extend_from_slice(arguments.trim_ascii_end());
         if let Some(task) = self.tasks.get_mut(&tid) {
-            task.pending = Some(Pending { syscall, start_ns, text: kept, held, adopted: false });
+            task.pending = Some(Pending {
+                syscall,
+                start_ns,
+                text: kept,
+                held,
+                adopted: false,
+            });
         }
     }
 
@@ -306,7 +328,13 @@ impl Parser {
             return;
         };
         self.counts.calls += 1;
-        let Pending { syscall, start_ns, mut text, held, adopted } = pending;
+        let Pending {
+            syscall,
+            start_ns,
+            mut text,
+            held,
+            adopted,
+        } = pending;
         if !text.is_empty() && !arguments.is_empty() && !matches!(arguments[0], b',' | b')') {
             text.push(b' ');
         }
@@ -314,7 +342,15 @@ impl Parser {
         if syscall.makes_task() {
             self.births.retain(|parent| *parent != tid);
         }
-        let call = Call { syscall, tid, t_ns: start_ns, dur_ns, arguments: &text, outcome, held };
+        let call = Call {
+            syscall,
+            tid,
+            t_ns: start_ns,
+            dur_ns,
+            arguments: &text,
+            outcome,
+            held,
+        };
         self.apply(&call, adopted);
         if let Some(held) = held {
             self.descriptors.release(held);
@@ -324,7 +360,9 @@ impl Parser {
 
     /// A call whose second half will not come: it happened, its result is unknown.
     fn abandon(&mut self, tid: u32) {
-        let Some(pending) = self.tasks.get_mut(&tid).and_then(|task| task.pending.take()) else { return };
+        let Some(pending) = self.tasks.get_mut(&tid).and_then(|task| task.pending.take()) else {
+            return;
+        };
         self.counts.halves += 1;
         self.forget(tid, pending);
     }
@@ -333,9 +371,22 @@ impl Parser {
         if pending.syscall.makes_task() {
             self.births.retain(|parent| *parent != tid);
         }
-        let Pending { syscall, start_ns, text, held, .. } = pending;
-        let call =
-            Call { syscall, tid, t_ns: start_ns, dur_ns: UNKNOWN, arguments: &text, outcome: b"?", held };
+        let Pending {
+            syscall,
+            start_ns,
+            text,
+            held,
+            ..
+        } = pending;
+        let call = Call {
+            syscall,
+            tid,
+            t_ns: start_ns,
+            dur_ns: UNKNOWN,
+            arguments: &text,
+            outcome: b"?",
+            held,
+        };
         self.apply_unknown(&call);
         if let Some(held) = held {
             self.descriptors.release(held);
@@ -346,7 +397,9 @@ impl Parser {
         if !syscall.starts_with_descriptor() {
             return None;
         }
-        let found = self.descriptors.get(self.tasks[&tid].table, text::int(arguments)?)?;
+        let found = self
+            .descriptors
+            .get(self.tasks[&tid].table, text::int(arguments)?)?;
         self.descriptors.hold(found);
         Some(found)
     }
@@ -375,7 +428,9 @@ impl Parser {
 
     /// A thread that is not the first called exec: it goes on under the number of the first.
     fn supersede(&mut self, leader: u32, by: u32) {
-        let Some(pending) = self.tasks.get_mut(&by).and_then(|task| task.pending.take()) else { return };
+        let Some(pending) = self.tasks.get_mut(&by).and_then(|task| task.pending.take()) else {
+            return;
+        };
         if let Some(task) = self.tasks.remove(&by) {
             self.descriptors.drop_table(task.table);
         }
@@ -390,7 +445,9 @@ impl Parser {
             Syscall::Clone | Syscall::Clone3 => text::field_word(arguments, b"flags=").unwrap_or(b""),
             _ => b"",
         };
-        let Some(maker) = self.tasks.get(&parent) else { return };
+        let Some(maker) = self.tasks.get(&parent) else {
+            return;
+        };
         let (pid, table, cwd) = (maker.pid, maker.table, maker.cwd);
         let is_thread = text::has_flag(flags, b"CLONE_THREAD");
         let table = if text::has_flag(flags, b"CLONE_FILES") {
@@ -404,7 +461,11 @@ impl Parser {
             self.cwds.push(self.cwds[cwd].clone());
             self.cwds.len() - 1
         };
-        let (own_pid, ppid) = if is_thread { (pid, self.parent_of(parent)) } else { (child, pid) };
+        let (own_pid, ppid) = if is_thread {
+            (pid, self.parent_of(parent))
+        } else {
+            (child, pid)
+        };
         self.add_task(child, own_pid, ppid, table, cwd, t_ns);
         for line in self.strangers.remove(&child).unwrap_or_default() {
             self.line(&line);
@@ -416,8 +477,21 @@ impl Parser {
     }
 
     fn add_task(&mut self, tid: u32, pid: u32, ppid: u32, table: TableId, cwd: usize, t_ns: i64) {
-        self.threads.push(Thread { pid, tid, ppid, start_ns: t_ns, end_ns: UNKNOWN, exit: UNKNOWN });
-        let task = Task { pid, table, cwd, thread: self.threads.len() - 1, pending: None };
+        self.threads.push(Thread {
+            pid,
+            tid,
+            ppid,
+            start_ns: t_ns,
+            end_ns: UNKNOWN,
+            exit: UNKNOWN,
+        });
+        let task = Task {
+            pid,
+            table,
+            cwd,
+            thread: self.threads.len() - 1,
+            pending: None,
+        };
         if let Some(old) = self.tasks.insert(tid, task) {
             self.descriptors.drop_table(old.table);
         }
@@ -432,7 +506,8 @@ fn after<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 fn split_head(line: &[u8]) -> Option<(u32, i64, &[u8])> {
     let space = memchr::memchr(b' ', line)?;
     let tid = line[..space].iter().try_fold(0u32, |value, c| {
-        c.is_ascii_digit().then(|| value.wrapping_mul(10).wrapping_add(u32::from(c - b'0')))
+        c.is_ascii_digit()
+            .then(|| value.wrapping_mul(10).wrapping_add(u32::from(c - b'0')))
     })?;
     let rest = line[space..].trim_ascii_start();
     let (t_ns, used) = text::seconds(rest)?;
@@ -452,9 +527,8 @@ fn split_outcome(rest: &[u8]) -> Option<(&[u8], &[u8], i64)> {
         }
         None => (rest, UNKNOWN),
     };
-    let equals = memchr::memrchr_iter(b'=', rest).find(|&at| {
-        rest.get(at + 1) == Some(&b' ') && at > 0 && rest[at - 1] == b' '
-    })?;
+    let equals = memchr::memrchr_iter(b'=', rest)
+        .find(|&at| rest.get(at + 1) == Some(&b' ') && at > 0 && rest[at - 1] == b' ')?;
     let outcome = &rest[equals + 2..];
     let arguments = rest[..equals].trim_ascii_end().strip_suffix(b")")?;
     // A finished call tells how long it took; without that the line was cut, unless it never returns.
@@ -463,10 +537,40 @@ fn split_outcome(rest: &[u8]) -> Option<(&[u8], &[u8], i64)> {
 
 fn signal(name: &[u8]) -> i64 {
     const NAMES: [&[u8]; 31] = [
-        b"SIGHUP", b"SIGINT", b"SIGQUIT", b"SIGILL", b"SIGTRAP", b"SIGABRT", b"SIGBUS", b"SIGFPE", b"SIGKILL",
-        b"SIGUSR1", b"SIGSEGV", b"SIGUSR2", b"SIGPIPE", b"SIGALRM", b"SIGTERM", b"SIGSTKFLT", b"SIGCHLD",
-        b"SIGCONT", b"SIGSTOP", b"SIGTSTP", b"SIGTTIN", b"SIGTTOU", b"SIGURG", b"SIGXCPU", b"SIGXFSZ",
-        b"SIGVTALRM", b"SIGPROF", b"SIGWINCH", b"SIGIO", b"SIGPWR", b"SIGSYS",
+        b"SIGHUP",
+        b"SIGINT",
+        b"SIGQUIT",
+        b"SIGILL",
+        b"SIGTRAP",
+        b"SIGABRT",
+        b"SIGBUS",
+        b"SIGFPE",
+        b"SIGKILL",
+        b"SIGUSR1",
+        b"SIGSEGV",
+        b"SIGUSR2",
+        b"SIGPIPE",
+        b"SIGALRM",
+        b"SIGTERM",
+        b"SIGSTKFLT",
+        b"SIGCHLD",
+        b"SIGCONT",
+        b"SIGSTOP",
+        b"SIGTSTP",
+        b"SIGTTIN",
+        b"SIGTTOU",
+        b"SIGURG",
+        b"SIGXCPU",
+        b"SIGXFSZ",
+        b"SIGVTALRM",
+        b"SIGPROF",
+        b"SIGWINCH",
+        b"SIGIO",
+        b"SIGPWR",
+        b"SIGSYS",
     ];
-    NAMES.iter().position(|known| *known == name).map_or(1, |at| at as i64 + 1)
+    NAMES
+        .iter()
+        .position(|known| *known == name)
+        .map_or(1, |at| at as i64 + 1)
 }

@@ -54,7 +54,12 @@ pub struct Recording {
 impl Recording {
     /// Nothing recorded yet.
     pub fn new(parser: Parser) -> Self {
-        Self { parser, samples: Vec::new(), identities: Vec::new(), live: None }
+        Self {
+            parser,
+            samples: Vec::new(),
+            identities: Vec::new(),
+            live: None,
+        }
     }
 
     /// Begin to log, and to tail the tracer's file.
@@ -68,7 +73,14 @@ impl Recording {
         log.sync()?;
         let buffer = vec![0; CHUNK_BYTES];
         let sampler = Sampler::default();
-        self.live = Some(Live { log, spool, copied: 0, punched: 0, sampler, buffer });
+        self.live = Some(Live {
+            log,
+            spool,
+            copied: 0,
+            punched: 0,
+            sampler,
+            buffer,
+        });
         Ok(())
     }
 

@@ -2,8 +2,17 @@
 
 const MASK: &[u8] = b"***";
 const NAMES: [&str; 11] = [
-    "password", "passwd", "secret", "token", "apikey", "api-key", "api_key", "credential", "access-key",
-    "access_key", "auth",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "api-key",
+    "api_key",
+    "credential",
+    "access-key",
+    "access_key",
+    "auth",
 ];
 
 fn is_secret_name(name: &[u8]) -> bool {
@@ -36,9 +45,16 @@ pub fn redact(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
 
 /// `scheme://user:password@host` without the password.
 fn without_password(word: &[u8]) -> Vec<u8> {
-    let Some(start) = memchr::memmem::find(word, b"://").map(|at| at + 3) else { return word.to_vec() };
-    let end = word[start..].iter().position(|&c| c == b'/').map_or(word.len(), |at| start + at);
-    let Some(at) = memchr::memrchr(b'@', &word[start..end]).map(|at| start + at) else { return word.to_vec() };
+    let Some(start) = memchr::memmem::find(word, b"://").map(|at| at + 3) else {
+        return word.to_vec();
+    };
+    let end = word[start..]
+        .iter()
+        .position(|&c| c == b'/')
+        .map_or(word.len(), |at| start + at);
+    let Some(at) = memchr::memrchr(b'@', &word[start..end]).map(|at| start + at) else {
+        return word.to_vec();
+    };
     match memchr::memchr(b':', &word[start..at]) {
         Some(colon) => [&word[..=start + colon], MASK, &word[at..]].concat(),
         None => word.to_vec(),
@@ -59,7 +75,10 @@ mod tests {
     fn values_of_secret_words_are_masked() {
         check("train.py --token=abc --lr=0.1", "train.py --token=*** --lr=0.1");
         check("train.py --password abc x", "train.py --password *** x");
-        check("env WANDB_API_KEY=abc python t.py", "env WANDB_API_KEY=*** python t.py");
+        check(
+            "env WANDB_API_KEY=abc python t.py",
+            "env WANDB_API_KEY=*** python t.py",
+        );
         check("get s3://me:pw@host/key", "get s3://me:***@host/key");
         check("get https://host/a@b:c", "get https://host/a@b:c");
         check("train.py --no-auth --epochs 3", "train.py --no-auth --epochs 3");

@@ -33,7 +33,9 @@ impl Role {
 
     /// From the number in a frame.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Job, Self::Tracer, Self::Recorder, Self::Daemon].into_iter().find(|role| *role as u8 == byte)
+        [Self::Job, Self::Tracer, Self::Recorder, Self::Daemon]
+            .into_iter()
+            .find(|role| *role as u8 == byte)
     }
 }
 
@@ -74,17 +76,37 @@ impl Identity {
         comm.truncate(comm.trim_ascii_end().len());
         let mut line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.truncate(LONGEST_COMMAND_LINE);
-        let words: Vec<Vec<u8>> =
-            line.trim_ascii_end().split(|&c| c == 0).filter(|w| !w.is_empty()).map(<[u8]>::to_vec).collect();
+        let words: Vec<Vec<u8>> = line
+            .trim_ascii_end()
+            .split(|&c| c == 0)
+            .filter(|w| !w.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let ppid = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok()).unwrap_or(0);
-        Some(Self { tid, pid, ppid, role, comm, argv: redact(&words).join(&0) })
+        let ppid = status
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+            .unwrap_or(0);
+        Some(Self {
+            tid,
+            pid,
+            ppid,
+            role,
+            comm,
+            argv: redact(&words).join(&0),
+        })
     }
 
     /// As a frame's payload.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for number in [self.tid, self.pid, self.ppid, self.role as u32, self.comm.len() as u32] {
+        for number in [
+            self.tid,
+            self.pid,
+            self.ppid,
+            self.role as u32,
+            self.comm.len() as u32,
+        ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         out.extend_from_slice(&self.comm);
@@ -164,13 +186,21 @@ impl Sampler {
         let mut found = Vec::new();
         let mut todo = self.processes.clone();
         while let Some((pid, role)) = todo.pop() {
-            let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+            let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+                continue;
+            };
             for task in tasks.flatten() {
-                let Some(tid) = task.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                let Some(tid) = task.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
                 found.push((pid, tid, role));
                 if tree && role == Role::Job {
                     let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-                    todo.extend(children.split_whitespace().filter_map(|c| Some((c.parse().ok()?, role))));
+                    todo.extend(
+                        children
+                            .split_whitespace()
+                            .filter_map(|c| Some((c.parse().ok()?, role))),
+                    );
                 }
             }
         }
@@ -184,9 +214,21 @@ impl Sampler {
         }
         let identity = Identity::read(pid, tid, role);
         let keep = self.watched.len() < FILES_KEPT_OPEN;
-        let stat = if keep { File::open(stat_path(pid, tid)).ok() } else { None };
+        let stat = if keep {
+            File::open(stat_path(pid, tid)).ok()
+        } else {
+            None
+        };
         let gone = identity.is_none();
-        self.watched.insert(tid, Watched { pid, stat, last: (0, 0), gone });
+        self.watched.insert(
+            tid,
+            Watched {
+                pid,
+                stat,
+                last: (0, 0),
+                gone,
+            },
+        );
         identity
     }
 
@@ -212,7 +254,12 @@ impl Sampler {
             match read_stat(watched, tid) {
                 Ok(Some(now)) if now != watched.last => {
                     watched.last = now;
-                    samples.push(Sample { tid, t_ns, cpu_ns: now.0, delay_ns: now.1 });
+                    samples.push(Sample {
+                        tid,
+                        t_ns,
+                        cpu_ns: now.0,
+                        delay_ns: now.1,
+                    });
                 }
                 Ok(_) => {}
                 Err(_) => {

@@ -90,9 +90,26 @@ impl Syscall {
         use Syscall as S;
         matches!(
             self,
-            S::Read | S::Close | S::Pread64 | S::Fstat | S::Write | S::Lseek | S::Getdents64 | S::Getdents
-                | S::Readv | S::Preadv | S::Preadv2 | S::Pwrite64 | S::Writev | S::Pwritev | S::Pwritev2
-                | S::Ftruncate | S::Fsync | S::Fdatasync | S::Fadvise64 | S::Readahead
+            S::Read
+                | S::Close
+                | S::Pread64
+                | S::Fstat
+                | S::Write
+                | S::Lseek
+                | S::Getdents64
+                | S::Getdents
+                | S::Readv
+                | S::Preadv
+                | S::Preadv2
+                | S::Pwrite64
+                | S::Writev
+                | S::Pwritev
+                | S::Pwritev2
+                | S::Ftruncate
+                | S::Fsync
+                | S::Fdatasync
+                | S::Fadvise64
+                | S::Readahead
         )
     }
 }

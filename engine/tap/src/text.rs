@@ -85,8 +85,14 @@ fn escaped(text: &[u8], out: &mut Vec<u8>) -> usize {
         });
         return 1;
     }
-    let digits = text.iter().take(3).take_while(|c| (b'0'..=b'7').contains(c)).count();
-    let value = text[..digits].iter().fold(0u32, |v, c| v * 8 + u32::from(c - b'0'));
+    let digits = text
+        .iter()
+        .take(3)
+        .take_while(|c| (b'0'..=b'7').contains(c))
+        .count();
+    let value = text[..digits]
+        .iter()
+        .fold(0u32, |v, c| v * 8 + u32::from(c - b'0'));
     out.push(value as u8);
     digits
 }
@@ -106,8 +112,12 @@ pub fn int(text: &[u8]) -> Option<i64> {
     let mut value: i64 = 0;
     let mut seen = false;
     for &c in digits {
-        let Some(digit) = (c as char).to_digit(radix) else { break };
-        value = value.wrapping_mul(i64::from(radix)).wrapping_add(i64::from(digit));
+        let Some(digit) = (c as char).to_digit(radix) else {
+            break;
+        };
+        value = value
+            .wrapping_mul(i64::from(radix))
+            .wrapping_add(i64::from(digit));
         seen = true;
     }
     seen.then_some(if negative { -value } else { value })
@@ -154,7 +164,10 @@ pub fn field(text: &[u8], key: &[u8]) -> Option<i64> {
 pub fn field_word<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let at = memmem::find(text, key)? + key.len();
     let rest = &text[at..];
-    let end = rest.iter().position(|c| matches!(c, b',' | b'}' | b')' | b' ')).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|c| matches!(c, b',' | b'}' | b')' | b' '))
+        .unwrap_or(rest.len());
     Some(&rest[..end])
 }
 
@@ -221,7 +234,10 @@ mod tests {
     #[test]
     fn seconds_of_any_precision() {
         assert_eq!(seconds(b"1.5 x"), Some((1_500_000_000, 3)));
-        assert_eq!(seconds(b"1795417665.487142"), Some((1_795_417_665_487_142_000, 17)));
+        assert_eq!(
+            seconds(b"1795417665.487142"),
+            Some((1_795_417_665_487_142_000, 17))
+        );
         assert_eq!(seconds(b"0.000053450>"), Some((53_450, 11)));
         assert_eq!(seconds(b"x"), None);
     }
