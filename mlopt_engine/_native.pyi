@@ -1,8 +1,9 @@
 """Types of the compiled module; one block per file of engine/py/src."""
 
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
@@ -347,3 +348,49 @@ def redact(words: list[bytes]) -> list[bytes]:
     list of bytes
         The same, values of words that look secret replaced.
     """
+
+# sim.rs
+
+class SimulatedJob:
+    """A recorded job, sorted for the replay in virtual time."""
+
+    def __new__(
+        cls,
+        paths: list[bytes],
+        sizes: NDArray[np.int64],
+        mtimes_ns: NDArray[np.int64],
+        worker: NDArray[np.uint32],
+        op: NDArray[np.uint8],
+        file: NDArray[np.uint32],
+        offset: NDArray[np.int64],
+        length: NDArray[np.int64],
+        cpu_ns: NDArray[np.int64],
+        wait_ns: NDArray[np.int64],
+        epoch: NDArray[np.int32],
+        batch: NDArray[np.int32],
+        lock: NDArray[np.int32],
+        tail_cpu_ns: NDArray[np.int64],
+        consumer: tuple[NDArray[np.int64], NDArray[np.int64], int] | None,
+    ) -> Self: ...
+    def simulate(self, scenario: str, seeds: list[int], threads: int) -> str:
+        """Run the job once for each seed and return a JSON list of what each run found.
+
+        Parameters
+        ----------
+        scenario : str
+            The question as JSON: storage, costs, cores, what stands between job and storage.
+        seeds : list of int
+            One run each.
+        threads : int
+            Runs at the same time.
+
+        Returns
+        -------
+        str
+            A list of objects with ``epochs``, ``stall_s``, ``cpu_s``, ``failed_reads``, ``accesses``.
+
+        Raises
+        ------
+        MloptError
+            When the engine refuses the scenario or the job cannot come to its end.
+        """

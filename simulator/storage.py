@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from mlopt_engine.errors import InvalidInputError
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,16 @@ class StorageModel:
         Whether pages read once stay in the client's page cache when the file is opened again.
     origin : str
         ``probe``, ``fit``, ``named`` or ``specification``.
+    request_cpu_ns : float
+        CPU that this machine spends outside the job for each request: a client in user space, a server on the
+        same cores [ns].
+    mib_cpu_ns : float
+        The same for each MiB [ns].
+    client_request_cpu_ns : float
+        CPU inside the reading thread for each request; a part of what was recorded, taken out where a read
+        does not reach the storage [ns].
+    client_mib_cpu_ns : float
+        The same for each MiB [ns].
     """
 
     name: str
@@ -48,6 +62,10 @@ class StorageModel:
     request_bytes: int = 1 << 20
     keeps_page_cache: bool = False
     origin: str = "named"
+    request_cpu_ns: float = 0.0
+    mib_cpu_ns: float = 0.0
+    client_request_cpu_ns: float = 0.0
+    client_mib_cpu_ns: float = 0.0
 
     def to_json(self) -> str:
         """Write the model as JSON.
@@ -73,4 +91,88 @@ class StorageModel:
         StorageModel
             The model.
         """
-        return cls(**json.loads(path.read_text())["model"])
+        return _read(path.read_text(), str(path))
+
+
+def names() -> list[str]:
+    """List the storages that ship.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
+    return sorted(
+        entry.name.removesuffix(".json") for entry in _shipped().iterdir() if entry.name.endswith(".json")
+    )
+
+
+def named(name: str) -> StorageModel:
+    """Look up a storage that ships; typical of its kind, not measured on yours.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    StorageModel
+        The model.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no storage of that name.
+    """
+    if name not in names():
+        raise InvalidInputError(
+            "unknown storage",
+            where="--storage",
+            value=repr(name),
+            do=f"Name one of {', '.join(names())}, a file that 'mlopt probe DIR -o FILE' wrote, or 'fit'",
+        )
+    return _read((_shipped() / f"{name}.json").read_text(), name)
+
+
+def _shipped() -> Traversable:
+    return files("simulator") / "storages"
+
+
+def _read(text: str, where: str) -> StorageModel:
+    try:
+        model = json.loads(text)["model"]
+        known = {each.name for each in fields(StorageModel)}
+        unknown = sorted(set(model) - known)
+        if unknown:
+            raise InvalidInputError(
+                f"unknown field '{unknown[0]}'",
+                where=where,
+                do="Measure again with 'mlopt probe DIR -o FILE'",
+            )
+        storage = StorageModel(**model)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInputError(
+            "not a storage model",
+            where=where,
+            value=str(error),
+            do="Write one with 'mlopt probe DIR -o FILE'",
+        ) from error
+    _check(storage, where)
+    return storage
+
+
+def _check(storage: StorageModel, where: str) -> None:
+    positive = ("bandwidth", "stream_bandwidth", "concurrency", "request_bytes")
+    for each in fields(StorageModel):
+        value = getattr(storage, each.name)
+        if each.name in {"name", "origin", "keeps_page_cache"}:
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or value < 0 or (each.name in positive and value <= 0):
+            raise InvalidInputError(
+                f"'{each.name}' must be a {'positive ' if each.name in positive else ''}number",
+                where=where,
+                value=repr(value),
+                do="Measure again with 'mlopt probe DIR -o FILE'",
+            )

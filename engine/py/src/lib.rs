@@ -5,6 +5,7 @@ mod error;
 mod rules;
 mod scan;
 mod shim;
+mod sim;
 mod tap;
 mod walk;
 
@@ -22,6 +23,8 @@ mod _native {
     use crate::scan::RuleScan;
     #[pymodule_export]
     use crate::shim::isatty_shim;
+    #[pymodule_export]
+    use crate::sim::SimulatedJob;
     #[pymodule_export]
     use crate::tap::{Tap, operation_names, redact, traced_calls};
 

@@ -1,0 +1,184 @@
+"""Runs scenarios through the engine and takes medians over the seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import weakref
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from mlopt_engine import SimulatedJob
+from simulator.scenario import Bound, Outcome, Scenario
+from traces.workload import Workload
+
+#: Above this spread (standard deviation / mean) the recorded CPU times vary by themselves.
+RECORDED_SPREAD = 0.25
+
+_jobs: dict[int, tuple[weakref.ref[Workload], SimulatedJob]] = {}
+
+
+def simulate(scenario: Scenario) -> Outcome:
+    """Predict a job's epochs.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Job, storage, and what stands between them.
+
+    Returns
+    -------
+    Outcome
+        Medians over the scenario's seeds.
+
+    Raises
+    ------
+    MloptError
+        When the engine refuses the plan, or a read is never answered.
+    """
+    runs = _run(scenario, _front(scenario), scenario.seeds)
+    outcome = _outcome(scenario, runs)
+    if not scenario.with_bounds:
+        return outcome
+    return replace(
+        outcome, bounds={bound: _bound(scenario, bound) for bound in ("belady", "infinite", "no_io")}
+    )
+
+
+def _front(scenario: Scenario) -> Any:
+    if scenario.plan_json is not None:
+        return {"mount": json.loads(scenario.plan_json)}
+    return "source" if scenario.baseline == "source" else {"page_cache": scenario.memory_bytes}
+
+
+def _bound(scenario: Scenario, bound: Bound) -> dict[str, Any]:
+    """Predict what no cache of the kind could beat; opens and hits are free in a bound."""
+    front = {"belady": scenario.memory_bytes} if bound == "belady" else bound
+    outcome = _outcome(scenario, _run(scenario, front, scenario.seeds[:1]))
+    return {"epoch_s": outcome.epoch_s, "hit_ratio": outcome.hit_ratio["by_reads"]}
+
+
+def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+    storage = asdict(scenario.storage)
+    for words in ("name", "origin"):
+        storage.pop(words)
+    draw = scenario.draw_cpu
+    question = {
+        "storage": storage,
+        "fuse": scenario.fuse.to_dict(),
+        "front": front,
+        "cpus": scenario.cpus,
+        "draw_cpu": not _varies(scenario.workload) if draw is None else draw,
+        "wake_ns": scenario.wake_ns,
+        "read_ahead_bytes": scenario.read_ahead_bytes,
+        "fetch_threads": scenario.fetch_threads,
+        "daemon_threads": scenario.daemon_threads,
+        "fetch_metadata_requests": scenario.fetch_metadata_requests,
+    }
+    job = _job(scenario.workload)
+    threads = min(len(seeds), len(os.sched_getaffinity(0)))
+    runs: list[dict[str, Any]] = json.loads(job.simulate(json.dumps(question), list(seeds), threads))
+    return runs
+
+
+def _varies(workload: Workload) -> bool:
+    """Tell whether CPU times were recorded item by item: smoothed ones hardly differ."""
+    burnt = workload.cpu_ns[workload.cpu_ns > 0]
+    return len(burnt) > 1 and float(burnt.std()) > RECORDED_SPREAD * float(burnt.mean())
+
+
+def _job(workload: Workload) -> SimulatedJob:
+    """Prepare a job once, however many questions are asked about it."""
+    known = _jobs.get(id(workload))
+    if known is not None and known[0]() is workload:
+        return known[1]
+    columns = workload
+    consumer = None
+    if columns.consumer is not None:
+        consumer = (
+            _signed(columns.consumer.cpu_ns),
+            _signed(columns.consumer.wait_ns),
+            columns.consumer.prefetch_batches,
+        )
+    job = SimulatedJob(
+        paths=columns.files.path,
+        sizes=_signed(columns.files.size),
+        mtimes_ns=_signed(columns.files.mtime_ns),
+        worker=np.ascontiguousarray(columns.worker, np.uint32),
+        op=np.ascontiguousarray(columns.op, np.uint8),
+        file=np.ascontiguousarray(columns.file, np.uint32),
+        offset=_signed(columns.offset),
+        length=_signed(columns.length),
+        cpu_ns=_signed(columns.cpu_ns),
+        wait_ns=_signed(columns.wait_ns),
+        epoch=np.ascontiguousarray(columns.epoch, np.int32),
+        batch=np.ascontiguousarray(columns.batch, np.int32),
+        lock=np.ascontiguousarray(columns.lock, np.int32),
+        tail_cpu_ns=_signed(columns.epoch_tail_cpu_ns),
+        consumer=consumer,
+    )
+    key = id(workload)
+    _jobs[key] = (weakref.ref(workload, lambda _: _jobs.pop(key, None)), job)
+    return job
+
+
+def _signed(values: Any) -> Any:
+    return np.ascontiguousarray(values, np.int64)
+
+
+def _outcome(scenario: Scenario, runs: list[dict[str, Any]]) -> Outcome:
+    epochs = range(len(runs[0]["epochs"]))
+    steady = [epoch for epoch in epochs if epoch > 0] or list(epochs)
+
+    def per_epoch(
+        value: Callable[[dict[str, Any]], float], take: Callable[[list[float]], float]
+    ) -> list[float]:
+        return [take([value(run["epochs"][epoch]) for run in runs]) for epoch in epochs]
+
+    def share(part: tuple[str, ...], whole: str) -> float:
+        found = [
+            sum(run["epochs"][epoch][name] for epoch in steady for name in part)
+            / max(1, sum(run["epochs"][epoch][whole] for epoch in steady))
+            for run in runs
+        ]
+        return float(statistics.median(found))
+
+    hits = ("resident_reads", "prefetched_reads")
+    by_worker = [statistics.median(times) for times in zip(*(run["stall_s"] for run in runs), strict=True)]
+    return Outcome(
+        epoch_s=per_epoch(lambda epoch: epoch["epoch_s"], statistics.median),
+        epoch_s_spread=per_epoch(lambda epoch: epoch["epoch_s"], lambda times: max(times) - min(times)),
+        resident_ratio=share(("resident_reads",), "reads"),
+        prefetched_ratio=share(("prefetched_reads",), "reads"),
+        hit_ratio_by_bytes=share(("resident_bytes", "prefetched_bytes"), "bytes"),
+        epoch_hit_ratio=per_epoch(
+            lambda epoch: sum(epoch[name] for name in hits) / max(1, epoch["reads"]), statistics.median
+        ),
+        source_bytes=[int(n) for n in per_epoch(lambda epoch: epoch["source_bytes"], statistics.median)],
+        source_requests=[
+            int(n) for n in per_epoch(lambda epoch: epoch["source_requests"], statistics.median)
+        ],
+        stall_s=statistics.fmean(by_worker) if by_worker else 0.0,
+        stall_s_by_worker=by_worker,
+        cpu_s=statistics.median(run["cpu_s"] for run in runs),
+        failed_reads=int(statistics.median(run["failed_reads"] for run in runs)),
+        accesses=int(runs[0]["accesses"]),
+        memory_bytes=scenario.memory_bytes,
+        storage=scenario.storage.name,
+        assumptions=_assumptions(scenario),
+    )
+
+
+def _assumptions(scenario: Scenario) -> list[str]:
+    found = []
+    if scenario.fuse.origin == "default" and scenario.plan_json is not None:
+        found.append("FUSE's own costs are the shipped default, not measured here ('mlopt probe --fuse')")
+    if scenario.storage.origin == "named":
+        found.append(f"storage '{scenario.storage.name}' is typical of its kind, not measured on yours")
+    if scenario.baseline == "page_cache":
+        found.append("the page cache is a fifo approximation of the Linux page cache")
+    return found
