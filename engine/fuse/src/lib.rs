@@ -1,5 +1,15 @@
 //! Drives the core in real time. Owns: mounts, fetches, the warden, the emulated slow source, replay and probe.
 //! Absent: policy (that is the core's).
 
+pub mod buffers;
 pub mod clock;
+pub mod driver;
+pub mod fetcher;
+pub mod filesystem;
+pub mod journal;
 pub mod kernel_mount;
+pub mod metrics;
+pub mod nodes;
+pub mod session;
+pub mod source;
+pub mod warden;
