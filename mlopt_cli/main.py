@@ -47,9 +47,13 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("doctor", "Say what works on this machine and what to do about the rest."),
+    Command("mount", "Show a source through a cache that follows a recipe."),
     Command("record", "Capture how a job reads its files."),
     Command("report", "Describe a trace: files, epochs, workers, waits."),
+    Command("run", "Run a command with the mount laid over its data."),
+    Command("status", "Show the mounts and what they did."),
     Command("test-rules", "Show which file gets which treatment, and why."),
+    Command("umount", "End a mount."),
     Command("validate", "Check recipes without running anything."),
 )
 

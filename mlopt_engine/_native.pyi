@@ -13,6 +13,52 @@ __version__: str
 class MloptError(Exception):
     """Base of every error that mlopt raises on purpose."""
 
+# mount.rs
+
+class MountSession:
+    """A mount served by threads of this process; none of them ever calls Python."""
+
+    def __new__(
+        cls,
+        source: str | PathLike[str],
+        mountpoint: str | PathLike[str],
+        plan_json: str,
+        options_json: str,
+    ) -> MountSession:
+        """Mount and serve; an OSError carries the errno of what is missing."""
+
+    def unmount(self, lazy: bool) -> None:
+        """Unmount; not lazy, a busy mount is refused with OSError(EBUSY) and goes on."""
+
+    def close(self) -> None:
+        """Answer what waits and end the threads, after the unmount."""
+
+    def reload(self, plan_json: str) -> None:
+        """Swap the plan; MloptError when this mount cannot carry it out."""
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the kernel still talks to this process."""
+
+    @property
+    def warden_pid(self) -> int | None:
+        """Process id of the warden, if one runs."""
+
+    def stats_json(self) -> str:
+        """Return all counters and gauges as a JSON object."""
+
+    def metrics_text(self) -> str:
+        """Return all counters and gauges as Prometheus text."""
+
+def serve_warden(mountpoint: str | PathLike[str]) -> None:
+    """Be the warden of a mount, with orders on standard input and answers on standard output."""
+
+def mounted_at(path: str | PathLike[str]) -> tuple[str, str, bool] | None:
+    """Return type, fsname and whether the daemon is gone of what is mounted exactly here."""
+
+def clear_dead_mount(mountpoint: str | PathLike[str]) -> bool:
+    """Clear a dead mount of ours; False when there is none."""
+
 # rules.rs
 
 class Rules:

@@ -16,6 +16,8 @@ use crate::source::Attributes;
 pub const ROOT: u64 = 1;
 /// Directory cookies 1 and 2 are `.` and `..`.
 const FIRST_COOKIE: u64 = 3;
+/// st_blksize: stdio reads in such pieces, and each piece that is not in the kernel is a message [bytes].
+const PREFERRED_READ_BYTES: u32 = 128 << 10;
 
 /// One version of a file, or a directory, link or special file.
 #[derive(Debug)]
@@ -135,13 +137,7 @@ impl Nodes {
     }
 
     /// Take in what the source says of a name. New versions get `timeout` until the rules were asked.
-    pub fn observe(
-        &mut self,
-        parent: u64,
-        name: &[u8],
-        attributes: Attributes,
-        timeout: Duration,
-    ) -> Known {
+    pub fn observe(&mut self, parent: u64, name: &[u8], attributes: Attributes, timeout: Duration) -> Known {
         let key = (parent, Box::from(name));
         let before = self.children.get(&key).copied();
         if let Some(child) = before
@@ -262,7 +258,7 @@ impl Node {
             uid: found.uid,
             gid: found.gid,
             rdev: found.rdev,
-            blksize: 4096,
+            blksize: PREFERRED_READ_BYTES,
             flags: 0,
         }
     }

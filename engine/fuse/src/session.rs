@@ -129,7 +129,9 @@ impl MountSession {
         })?;
         let invalidator = driver.clone();
         spawn("invalidator", move || {
-            to_invalidate.iter().for_each(|what| invalidator.invalidate(&what));
+            to_invalidate
+                .iter()
+                .for_each(|what| invalidator.invalidate(&what));
         })?;
         let session = MountSession {
             driver,

@@ -324,12 +324,7 @@ impl PosixSource {
     }
 }
 
-fn read_exactly(
-    file: &File,
-    direct: bool,
-    offset: u64,
-    buffer: &mut AlignedBuffer,
-) -> Result<(), ReadError> {
+fn read_exactly(file: &File, direct: bool, offset: u64, buffer: &mut AlignedBuffer) -> Result<(), ReadError> {
     let wanted = buffer.len();
     let mut done = 0;
     while done < wanted {
@@ -371,7 +366,7 @@ fn read_exactly(
             },
         }
         // After a short direct read the position must be on a page again.
-        if direct && done < wanted && !done.is_multiple_of(PAGE) {
+        if direct && done < wanted && done % PAGE != 0 {
             return Err(ReadError::Errno(libc::EIO));
         }
     }
@@ -574,11 +569,7 @@ mod tests {
             AlignedBuffer::new(904).unwrap(),
         ];
         source.read(b"file", &before, 0, &mut buffers).unwrap();
-        assert!(
-            buffers
-                .iter()
-                .all(|buffer| buffer.iter().all(|byte| *byte == 1))
-        );
+        assert!(buffers.iter().all(|buffer| buffer.iter().all(|byte| *byte == 1)));
         fs::write(root.join("file"), vec![2_u8; 5000]).unwrap();
         assert!(matches!(
             source.read(b"file", &before, 0, &mut buffers),

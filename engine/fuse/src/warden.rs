@@ -153,11 +153,7 @@ pub fn send_orders(orders: &Receiver<Order>, mut pipe: impl Write) {
 ///
 /// # Errors
 /// When the mount's root cannot be opened.
-pub fn serve(
-    mountpoint: &Path,
-    orders: impl Read,
-    answers: impl Write + Send + 'static,
-) -> io::Result<()> {
+pub fn serve(mountpoint: &Path, orders: impl Read, answers: impl Write + Send + 'static) -> io::Result<()> {
     let root = CString::new(mountpoint.as_os_str().as_bytes())?;
     // SAFETY: a NUL-terminated path.
     let root = unsafe {
@@ -231,7 +227,7 @@ impl Lane {
             let outcome = match order.kind {
                 OrderKind::Hold => self.hold(&order).map(|_| 0),
                 OrderKind::Drop => self.with_file(&order, drop_pages),
-                OrderKind::Count => self.with_file(&order, |file, order| cached_pages(file, order)),
+                OrderKind::Count => self.with_file(&order, cached_pages),
                 OrderKind::Lock => self.lock(&order).map(|()| 0),
                 OrderKind::Release => {
                     self.held.remove(&order.node);

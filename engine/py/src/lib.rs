@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod error;
+mod mount;
 mod rules;
 mod scan;
 mod shim;
@@ -17,6 +18,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::error::MloptError;
+    #[pymodule_export]
+    use crate::mount::{MountSession, clear_dead_mount, mounted_at, serve_warden};
     #[pymodule_export]
     use crate::rules::{Rules, check_condition, rule_vocabulary};
     #[pymodule_export]

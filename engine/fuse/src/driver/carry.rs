@@ -324,9 +324,17 @@ impl Driver {
 
     /// On the pusher's thread: `notify_store` may wait for an unanswered READ of the same pages.
     pub fn push(self: &Arc<Self>, push: &Push) {
-        let complete = push.blocks.iter().map(|(_, block)| block.len() as u64).sum::<u64>();
+        let complete = push
+            .blocks
+            .iter()
+            .map(|(_, block)| block.len() as u64)
+            .sum::<u64>();
         let end = push.extent.offset + push.bytes;
-        let mut result = if complete < push.bytes { Err(libc::EIO) } else { Ok(()) };
+        let mut result = if complete < push.bytes {
+            Err(libc::EIO)
+        } else {
+            Ok(())
+        };
         for (offset, block) in &push.blocks {
             for (index, piece) in block.chunks(PUSH_BYTES).enumerate() {
                 let at = offset + (index * PUSH_BYTES) as u64;
@@ -348,7 +356,9 @@ impl Driver {
     /// On the invalidator's thread.
     pub fn invalidate(self: &Arc<Self>, what: &Invalidation) {
         use std::os::unix::ffi::OsStrExt;
-        let Some(notifier) = self.notifier.get() else { return };
+        let Some(notifier) = self.notifier.get() else {
+            return;
+        };
         match what {
             Invalidation::Entry { parent, name } => {
                 let _ = notifier.inval_entry(INodeNo(*parent), std::ffi::OsStr::from_bytes(name));

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{
-    Errno, FileAttr, Generation, INodeNo, ReplyAttr, ReplyData, ReplyDirectoryPlus, ReplyEntry,
-    ReplyStatfs,
+    Errno, FileAttr, Generation, INodeNo, ReplyAttr, ReplyData, ReplyDirectoryPlus, ReplyEntry, ReplyStatfs,
 };
 use mlopt_core::Event;
 
@@ -220,9 +219,7 @@ impl Driver {
                 let known = self.learn(&mut inner, parent, &name, attributes, &mut step);
                 Ok(inner.entry(known.node))
             }
-            Ok(Said::Attributes(node, attributes)) => {
-                self.refresh(&mut inner, node, attributes, &mut step)
-            }
+            Ok(Said::Attributes(node, attributes)) => self.refresh(&mut inner, node, attributes, &mut step),
             Ok(Said::Listing(node, names)) => {
                 let listing = self.learn_listing(&mut inner, node, names, &mut step);
                 if let MetadataReply::Listing(mut reply, offset) = reply {
@@ -302,8 +299,7 @@ impl Driver {
             return Err(libc::ESTALE);
         };
         let same = found.attributes.kind() == attributes.kind()
-            && (attributes.kind() == libc::S_IFDIR
-                || found.attributes.validator() == attributes.validator());
+            && (attributes.kind() == libc::S_IFDIR || found.attributes.validator() == attributes.validator());
         if same && !found.retired {
             found.attributes = attributes;
             let shown = found.file_attr(found.st_ino);

@@ -134,13 +134,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn keep(
-        self: &Arc<Self>,
-        inner: &mut Inner,
-        extent: Extent,
-        tier: Tier,
-        step: &mut Step,
-    ) {
+    pub(super) fn keep(self: &Arc<Self>, inner: &mut Inner, extent: Extent, tier: Tier, step: &mut Step) {
         if tier == Tier::Kernel {
             inner.kernel.files.entry(extent.file).or_default().keeping = true;
             self.hold(inner, extent.file, step);

@@ -1,0 +1,114 @@
+"""``mlopt mount``: show a source through a cache that follows a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlopt_cli.output import Report, emit, stderr_console
+from mlopt_cli.sizes import format_size, parse_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from runtime.session import Mount
+
+
+def command(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The directory with the data.")],
+    mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT", help="An existing directory.")],
+    recipe: Annotated[
+        str, typer.Option("-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe.")
+    ] = "default",
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Hard budget. [default: 1/4 of the free memory]"),
+    ] = None,
+    staleness: Annotated[
+        float | None,
+        typer.Option("--staleness", metavar="S", help="A source change shows within S seconds."),
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option("--deadline", metavar="S", help="Each operation is answered within S seconds.")
+    ] = 60.0,
+    allow_other: Annotated[
+        bool, typer.Option("--allow-other", help="Let other users in; permissions are checked.")
+    ] = False,
+    http: Annotated[
+        str | None, typer.Option("--http", metavar="ADDR", help="Serve metrics, as 127.0.0.1:9100.")
+    ] = None,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay; Ctrl-C unmounts.")] = False,
+    journal: Annotated[
+        Path | None,
+        typer.Option("--journal", metavar="FILE", help="Write every event and its effects to FILE."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Mount SOURCE read-only at MOUNTPOINT, cached as a recipe says.
+
+    \b
+    mlopt mount /slow/data /mnt/fast -r tuned.yaml --memory 8GiB
+    mlopt mount /slow/data /mnt/fast --http 127.0.0.1:9100
+    mlopt umount /mnt/fast
+
+    Returns when the mount answers. A change of the source shows within the staleness: 60 s unless the
+    recipe or --staleness says otherwise.
+    """
+    import recipes
+    from runtime import memory as memory_here
+    from runtime import session
+
+    budget = memory_here.default_budget_bytes() if memory is None else parse_size(memory, flag="--memory")
+    plan = recipes.compile_plan(recipes.load(recipe), memory_bytes=budget)
+    options = session.MountOptions(
+        staleness_s=staleness,
+        deadline_s=deadline,
+        allow_other=allow_other,
+        http=http,
+        journal=journal.absolute() if journal else None,
+    )
+    handle = session.mount(source, mountpoint, plan.json, options)
+    report = Report(
+        "mount",
+        {"source": str(source), "mountpoint": str(mountpoint), "recipe": recipe, "memory_bytes": budget},
+        {
+            "mountpoint": str(handle.mountpoint),
+            "pid": handle.pid,
+            "memory_bytes": budget,
+            "plan_sha256": plan.sha256,
+            "http": handle.status().get("http"),
+        },
+        [dict(warning) for warning in plan.warnings],
+    )
+    for note in handle.notes:
+        report.warn("mountpoint-not-empty", note)
+
+    def render(console: Console) -> None:
+        chosen = "" if memory else " (chosen; --memory SIZE sets it)"
+        console.print(f"{source} is mounted at {handle.mountpoint}, memory {format_size(budget)}{chosen}")
+        if report.result["http"]:
+            console.print(f"metrics: http://{report.result['http']}/ml/metrics")
+        console.print(
+            "Ctrl-C unmounts" if foreground else f"next: mlopt umount {handle.mountpoint}", style="dim"
+        )
+
+    emit(report, as_json=as_json, render=render)
+    return _stay(handle) if foreground else 0
+
+
+def _stay(handle: Mount) -> int:
+    """Wait for the daemon to end; Ctrl-C unmounts."""
+    from mlopt_engine.errors import RefusedError
+    from runtime import session
+
+    try:
+        session.wait(handle)
+    except KeyboardInterrupt:
+        try:
+            handle.umount()
+        except RefusedError as error:
+            stderr_console().print(f"{error.what}: unmounted lazily, open files stay readable")
+            handle.umount(lazy=True)
+    return 0

@@ -1,0 +1,49 @@
+"""``mlopt run``: a command with the mount laid over its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlopt_cli.output import stderr_console
+from mlopt_cli.sizes import format_size, parse_size
+
+
+def command(
+    words: Annotated[list[str], typer.Argument(metavar="CMD...", help="The command, after --.")],
+    source: Annotated[
+        Path, typer.Option("--source", metavar="DIR", help="The directory that the command reads.")
+    ],
+    recipe: Annotated[
+        str, typer.Option("-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe.")
+    ] = "default",
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Hard budget. [default: 1/4 of the free memory]"),
+    ] = None,
+    stats: Annotated[
+        Path | None, typer.Option("--stats", metavar="FILE", help="Write what the mount did, as JSON.")
+    ] = None,
+) -> int:
+    """Run CMD with the mount laid over DIR, for it alone.
+
+    \b
+    mlopt run --source /slow/data -r tuned.yaml -- python train.py
+
+    The command sees its data under the same path; nobody else sees the mount. Its exit code is returned:
+    125 when mlopt itself failed, 126 or 127 when CMD could not be run, 128+N when signal N ended it.
+    """
+    import recipes
+    from runtime import launcher
+    from runtime import memory as memory_here
+
+    budget = parse_size(memory, flag="--memory") if memory else memory_here.default_budget_bytes()
+    plan = recipes.compile_plan(recipes.load(recipe), memory_bytes=budget)
+    for warning in plan.warnings:
+        stderr_console().print(f"[yellow]warning[/yellow] [{warning['code']}] {warning['message']}")
+    if memory is None:
+        stderr_console().print(f"memory {format_size(budget)}; --memory SIZE sets it", style="dim")
+    options = launcher.RunOptions(stats_file=stats.absolute() if stats else None)
+    return launcher.run(source, plan.json, words, options)

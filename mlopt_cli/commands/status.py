@@ -1,0 +1,61 @@
+"""``mlopt status``: how the mounts are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlopt_cli.output import Report, emit
+from mlopt_cli.sizes import format_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def command(
+    mountpoint: Annotated[
+        Path | None, typer.Argument(metavar="MOUNTPOINT", help="One mount. [default: all]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Show the mounts of this user and what they did so far.
+
+    \b
+    mlopt status
+    mlopt status /mnt/fast --json
+
+    Exit code 1 when a mount is dead or its daemon does not answer.
+    """
+    from runtime import session
+
+    found = session.status(mountpoint)
+    mounts: list[dict[str, Any]] = found["mounts"] if mountpoint is None else [found]
+    named = str(mountpoint) if mountpoint else None
+    report = Report("status", {"mountpoint": named}, {"mounts": mounts})
+
+    def render(console: Console) -> None:
+        if not mounts:
+            console.print("no mounts")
+        for mount in mounts:
+            _render_mount(console, mount)
+
+    emit(report, as_json=as_json, render=render)
+    return 0 if all(mount["state"] == "serving" for mount in mounts) else 1
+
+
+def _render_mount(console: Console, mount: dict[str, Any]) -> None:
+    console.print(f"{mount['mountpoint']}  {mount['state']}  of {mount['source']}  pid {mount['pid']}")
+    stats = mount.get("stats")
+    if not stats:
+        console.print(f"  next: mlopt umount {mount['mountpoint']}", style="dim")
+        return
+    held = stats["kernel_bytes"] + stats["daemon_bytes"]
+    console.print(f"  held {format_size(held)} of {format_size(stats['budget_bytes'])}")
+    console.print(
+        f"  reads seen {stats['read_messages']}: from the source {stats['served_source_reads']}, "
+        f"resident {stats['served_resident_reads']}, prefetched {stats['served_prefetched_reads']}, "
+        f"late {stats['served_late_reads']}, failed {stats['failed_reads']}"
+    )
+    console.print(f"  read from the source {format_size(stats['source_read_bytes'])}")

@@ -1,0 +1,212 @@
+"""The daemon of one mount: a process without user code, forks or work in Python on the way of a read.
+
+Started as ``python -m runtime.daemon STATE_DIRECTORY PIPE``; tells on the pipe that it serves, or why not.
+SIGTERM is umount (lazy if busy), SIGHUP reloads ``plan.json``. It never touches its own mount: that can hang
+a process for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socketserver
+import sys
+import threading
+from http.server import HTTPServer
+from pathlib import Path
+from typing import Any
+
+from mlopt_engine import _native
+from mlopt_engine.errors import MloptError
+from runtime import endpoint
+from runtime.state import MountState, ShortPath, start_time
+
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+#: Raised by the control thread when it has unmounted.
+UNMOUNTED = signal.SIGUSR1
+WAITED_FOR = STOPPING | {signal.SIGHUP, UNMOUNTED}
+#: How soon an unmount by somebody else is noticed [s].
+LOOK_AROUND_S = 0.5
+COMMAND_BYTES = 65536
+
+
+class Daemon:
+    """One mount and its control socket.
+
+    Parameters
+    ----------
+    state : MountState
+        Its folder.
+    """
+
+    def __init__(self, state: MountState) -> None:
+        self.state = state
+        self.settings = state.settings()
+        self.plan_json = state.plan_path.read_text(encoding="utf-8")
+        self.session = _native.MountSession(
+            self.settings["source"],
+            self.settings["mountpoint"],
+            self.plan_json,
+            json.dumps(self.settings["engine"]),
+        )
+        self.http: HTTPServer | None = None
+        if self.settings.get("http"):
+            try:
+                self.http = self._serve_http(self.settings["http"])
+            except OSError:
+                self.session.unmount(True)
+                raise
+
+    def _serve_http(self, address: str) -> HTTPServer:
+        pages = endpoint.Pages(
+            prometheus=self.session.metrics_text,
+            as_json=self.session.stats_json,
+            is_healthy=lambda: self.session.is_served,
+        )
+        return endpoint.serve(endpoint.parse_address(address), pages)
+
+    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one command of the control socket.
+
+        Parameters
+        ----------
+        command : dict
+            ``op`` is status, umount or reload.
+
+        Returns
+        -------
+        dict
+            Plain JSON values.
+        """
+        match command.get("op"):
+            case "status":
+                return self._status()
+            case "umount":
+                return self._umount(lazy=bool(command.get("lazy")))
+            case "reload":
+                return self._reload()
+            case _:
+                return {"ok": False, "what": "unknown command"}
+
+    def _status(self) -> dict[str, Any]:
+        address = self.http.server_address if self.http else None
+        return {
+            "plan_sha256": hashlib.sha256(self.plan_json.encode()).hexdigest(),
+            "http": f"{address[0]!s}:{address[1]}" if address else None,
+            "warden_pid": self.session.warden_pid,
+            "stats": json.loads(self.session.stats_json()),
+        }
+
+    def _umount(self, *, lazy: bool) -> dict[str, Any]:
+        try:
+            self.session.unmount(lazy)
+        except OSError as error:
+            return {"ok": False, "errno": error.errno, "what": error.strerror}
+        self.state.remove()
+        os.kill(os.getpid(), UNMOUNTED)
+        return {"ok": True}
+
+    def _reload(self) -> dict[str, Any]:
+        plan_json = self.state.plan_path.read_text(encoding="utf-8")
+        try:
+            self.session.reload(plan_json)
+        except MloptError as error:
+            return {"ok": False, "what": str(error)}
+        self.plan_json = plan_json
+        return {"ok": True}
+
+    def serve(self) -> None:
+        """Wait for signals until the mount is gone."""
+        while self.session.is_served:
+            news = signal.sigtimedwait(WAITED_FOR, LOOK_AROUND_S)
+            number = news.si_signo if news else None
+            if number == signal.SIGHUP:
+                outcome = self._reload()
+                sys.stderr.write(f"reload: {outcome}\n")
+            elif number in STOPPING:
+                try:
+                    self.session.unmount(False)
+                except OSError:
+                    self.session.unmount(True)  # busy: what is open stays readable until we end
+                break
+            elif number == UNMOUNTED:
+                self._outlive_open_files()
+                break
+        self.session.close()
+        if self.state.live_pid() == os.getpid():
+            self.state.remove()
+
+    def _outlive_open_files(self) -> None:
+        """After a lazy unmount: open files stay readable until the last is closed."""
+        while self.session.is_served:
+            news = signal.sigtimedwait(STOPPING, LOOK_AROUND_S)
+            if news is not None:
+                return
+
+
+class _Control(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    server_daemon: Daemon
+
+
+class _Command(socketserver.StreamRequestHandler):
+    timeout = 5
+
+    def handle(self) -> None:
+        line = self.rfile.readline(COMMAND_BYTES)
+        try:
+            command = json.loads(line)
+        except ValueError:
+            command = {}
+        server = self.server
+        assert isinstance(server, _Control)  # noqa: S101 - narrows the type; nothing else makes handlers
+        answer = server.server_daemon.answer(command if isinstance(command, dict) else {})
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+def _control(daemon: Daemon) -> _Control:
+    with ShortPath(daemon.state.socket_path) as path:
+        server = _Control(path, _Command)
+    server.server_daemon = daemon
+    daemon.state.socket_path.chmod(0o600)
+    threading.Thread(target=server.serve_forever, name="control", daemon=True).start()
+    return server
+
+
+def main(arguments: list[str]) -> int:
+    """Serve one mount.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The state directory and the descriptor to tell the outcome on.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    # Before any thread exists, so that all inherit it: signals are taken by the main thread alone.
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
+    state, telling = MountState(Path(arguments[0])), int(arguments[1])
+    os.set_inheritable(telling, False)
+    try:
+        (state.pid_path).write_text(f"{os.getpid()} {start_time(os.getpid())}", encoding="ascii")
+        daemon = Daemon(state)
+        _control(daemon)
+    except (OSError, MloptError, KeyError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        what = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        os.write(telling, json.dumps({"ok": False, "errno": number, "what": what}).encode() + b"\n")
+        return 1
+    os.write(telling, b'{"ok": true}\n')
+    os.close(telling)
+    daemon.serve()
+    # A fetch thread may hang in the source for ever; it must not keep the process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,623 @@
+"""Mounts as their users see them: start one, ask it, end it. The daemon is a process of its own."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlopt_engine import _native
+from mlopt_engine.errors import (
+    InvalidInputError,
+    MissingPrerequisiteError,
+    MloptError,
+    RefusedError,
+)
+from runtime import endpoint, memory
+from runtime.state import MountState, all_states, identifier, is_ours, state_of
+
+NS_PER_S = 1_000_000_000
+#: Mounting takes 0.2 s; a source that does not answer at all must not hold the command for ever [s].
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+FOREVER_NS = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class MountOptions:
+    """Settings of a mount beside its recipe.
+
+    Attributes
+    ----------
+    staleness_s : float or None
+        How long a source change may stay unseen [s]; None as the recipe says.
+    deadline_s : float
+        Each operation is answered within this time [s].
+    allow_other : bool
+        Let other users in.
+    http : str or None
+        Where to serve the metrics, as ``127.0.0.1:9100``.
+    sweep_s : float
+        How often held pages are checked [s].
+    fetch_threads : int
+        Threads for source requests at most.
+    with_warden : bool
+        Run the warden; without it nothing is held in the kernel.
+    journal : pathlib.Path or None
+        File to write every event and its effects to; must not exist.
+    """
+
+    staleness_s: float | None = None
+    deadline_s: float = 60.0
+    allow_other: bool = False
+    http: str | None = None
+    sweep_s: float = 5.0
+    fetch_threads: int = 64
+    with_warden: bool = True
+    journal: Path | None = None
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mount that is served by its daemon.
+
+    Attributes
+    ----------
+    mountpoint : pathlib.Path
+        Where it is.
+    pid : int
+        The daemon.
+    notes : list of str
+        What the user should know about how it was mounted.
+    """
+
+    mountpoint: Path
+    pid: int
+    notes: list[str]
+
+    def status(self) -> dict[str, Any]:
+        """Ask the daemon how it is.
+
+        Returns
+        -------
+        dict
+            As :func:`status` has it.
+        """
+        return status(self.mountpoint)
+
+    def umount(self, lazy: bool = False) -> None:
+        """Unmount.
+
+        Parameters
+        ----------
+        lazy : bool
+            Also while files are open.
+        """
+        umount(self.mountpoint, lazy)
+
+
+def engine_options(options: MountOptions, fsname: str) -> dict[str, Any]:
+    """Translate settings into the engine's words.
+
+    Parameters
+    ----------
+    options : MountOptions
+        The settings.
+    fsname : str
+        What the mount table shows as the source.
+
+    Returns
+    -------
+    dict
+        Plain JSON values.
+    """
+    return {
+        "fsname": fsname,
+        "deadline_ns": int(options.deadline_s * NS_PER_S),
+        "allow_other": options.allow_other,
+        # More threads gain nothing: none of them ever waits.
+        "fuse_threads": min(4, max(2, os.cpu_count() or 2)),
+        "fetch_threads": options.fetch_threads,
+        "sweep_ns": int(options.sweep_s * NS_PER_S),
+        # READs of 1 MiB instead of 128 KiB: 1.5 times the speed of a large file.
+        "read_ahead_kib": 1024,
+        "warden": [sys.executable, "-P", "-m", "runtime.warden"] if options.with_warden else None,
+        "journal": str(options.journal) if options.journal else None,
+    }
+
+
+def with_staleness(plan_json: str, staleness_s: float | None) -> str:
+    """Set how long a source change may stay unseen.
+
+    Parameters
+    ----------
+    plan_json : str
+        A compiled recipe.
+    staleness_s : float or None
+        The time [s]; None leaves the recipe's.
+
+    Returns
+    -------
+    str
+        The plan, canonical JSON.
+    """
+    if staleness_s is None:
+        return plan_json
+    plan = json.loads(plan_json)
+    plan["staleness_ns"] = min(int(staleness_s * NS_PER_S), FOREVER_NS)
+    return json.dumps(plan, sort_keys=True, separators=(",", ":"))
+
+
+def check_options(options: MountOptions) -> None:
+    """Refuse settings that make no sense.
+
+    Parameters
+    ----------
+    options : MountOptions
+        The settings.
+
+    Raises
+    ------
+    InvalidInputError
+        When a number is out of range or the address is not on loopback.
+    """
+    if options.staleness_s is not None and not 0 <= options.staleness_s < 1e9:
+        raise InvalidInputError(
+            "staleness must be 0 or more",
+            where="--staleness",
+            value=str(options.staleness_s),
+            do="Write seconds, as 60",
+        )
+    if not 0.001 <= options.deadline_s < 1e9:
+        raise InvalidInputError(
+            "a deadline must be positive",
+            where="--deadline",
+            value=str(options.deadline_s),
+            do="Write seconds, as 60",
+        )
+    if options.http is not None:
+        endpoint.parse_address(options.http)
+
+
+def check_budget(plan_json: str) -> None:
+    """Refuse a memory budget that the machine does not have.
+
+    Parameters
+    ----------
+    plan_json : str
+        A compiled recipe; its memory tier is the budget.
+
+    Raises
+    ------
+    InvalidInputError
+        When it is larger than the memory, or than the control group's limit.
+    """
+    budget, usable = json.loads(plan_json)["tiers"]["memory"]["bytes"], memory.usable_bytes()
+    if budget > usable:
+        raise InvalidInputError(
+            "the memory budget is larger than this machine's memory or the control group's limit",
+            where="--memory",
+            value=f"{budget} bytes of {usable}",
+            do="Ask for less; without --memory a safe default is taken",
+        )
+
+
+def check_source(source: str | Path) -> Path:
+    """Find the source directory.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        As the user wrote it.
+
+    Returns
+    -------
+    pathlib.Path
+        Without symbolic links.
+
+    Raises
+    ------
+    InvalidInputError
+        When it is missing, no directory or may not be read.
+    """
+    try:
+        path = Path(source).resolve(strict=True)
+        found = path.stat()
+    except OSError as error:
+        raise InvalidInputError(
+            "the source is not usable",
+            where="SOURCE",
+            value=f"{source}: {error.strerror}",
+            do="Name an existing directory",
+        ) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise InvalidInputError(
+            "the source is no directory", where="SOURCE", value=str(source), do="Name a directory"
+        )
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise InvalidInputError(
+            "the source may not be read",
+            where="SOURCE",
+            value=str(source),
+            do="Ask its owner, or run as another user",
+        )
+    return path
+
+
+def mount(
+    source: str | Path, mountpoint: str | Path, plan_json: str, options: MountOptions | None = None
+) -> Mount:
+    """Mount a source under a plan; returns when the mount answers.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        The directory with the data.
+    mountpoint : str or pathlib.Path
+        An existing directory; what it holds is hidden while mounted.
+    plan_json : str
+        The compiled recipe.
+    options : MountOptions, optional
+        Settings; the defaults if omitted.
+
+    Returns
+    -------
+    Mount
+        The mount, served by a daemon of its own.
+
+    Raises
+    ------
+    InvalidInputError
+        When source, mountpoint, budget or a setting is not usable.
+    MissingPrerequisiteError
+        When the device or the permission is missing.
+    RefusedError
+        When something is mounted there already.
+    """
+    options = options or MountOptions()
+    check_options(options)
+    check_budget(plan_json)
+    origin = check_source(source)
+    place, notes = _check_mountpoint(Path(mountpoint), origin)
+    state = state_of(place)
+    if state.live_pid() is not None:
+        raise RefusedError(
+            "a daemon serves this mountpoint already",
+            where=str(place),
+            do=f"Run: mlopt umount {place}",
+            code="already-mounted",
+        )
+    state.remove()
+    state.directory.mkdir(mode=0o700)
+    settings = {
+        "source": str(origin),
+        "mountpoint": str(place),
+        "http": options.http,
+        "mounted_at": time.time(),
+        "engine": engine_options(options, f"mlopt:{identifier(place)}"),
+    }
+    _write_private(state.settings_path, json.dumps(settings))
+    _write_private(state.plan_path, with_staleness(plan_json, options.staleness_s))
+    pid = _start_daemon(state)
+    return Mount(place, pid, notes)
+
+
+def umount(mountpoint: str | Path, lazy: bool = False) -> None:
+    """Unmount a mount of ours, or clear a dead one.
+
+    Parameters
+    ----------
+    mountpoint : str or pathlib.Path
+        Where.
+    lazy : bool
+        Also while files are open: they stay readable, the daemon ends with the last of them.
+
+    Raises
+    ------
+    InvalidInputError
+        When no mount of ours is there.
+    RefusedError
+        When it is busy and ``lazy`` is false.
+    """
+    place = _absolute(Path(mountpoint))
+    state = state_of(place)
+    pid = state.live_pid()
+    if pid is None:
+        _clear_dead(place, state)
+        return
+    try:
+        answer = state.ask(op="umount", lazy=lazy)
+    except OSError as error:
+        raise RefusedError(
+            "the daemon does not answer",
+            where=str(place),
+            value=f"process {pid}: {error}",
+            do=f"See {state.log_path}; as the last resort: kill -9 {pid}; mlopt umount {place}",
+        ) from error
+    if not answer.get("ok"):
+        if answer.get("errno") == errno.EBUSY:
+            raise RefusedError(
+                "the mount is busy",
+                where=str(place),
+                do="Close files and leave directories below it, or use --lazy",
+                code="busy",
+            )
+        raise RefusedError(str(answer.get("what")), where=str(place), do=f"See {state.log_path}")
+    if not lazy:
+        _wait_for_end(pid)
+
+
+def status(mountpoint: str | Path | None = None) -> dict[str, Any]:
+    """Tell how mounts are.
+
+    Parameters
+    ----------
+    mountpoint : str or pathlib.Path, optional
+        One mount; all of this user if omitted.
+
+    Returns
+    -------
+    dict
+        Of one mount: ``mountpoint``, ``source``, ``state`` (serving, dead, stuck), ``pid``, ``mounted_at``,
+        ``plan_sha256``, ``http`` and ``stats``, the engine's counters; of all: ``{"mounts": [...]}``.
+
+    Raises
+    ------
+    InvalidInputError
+        When no mount of ours is at the mountpoint.
+    """
+    if mountpoint is None:
+        return {"mounts": [_status_of(state) for state in all_states()]}
+    place = _absolute(Path(mountpoint))
+    state = state_of(place)
+    if not state.directory.exists():
+        raise _no_mount(place)
+    return _status_of(state)
+
+
+@contextmanager
+def mounted(
+    source: str | Path, mountpoint: str | Path, plan_json: str, options: MountOptions | None = None
+) -> Iterator[Mount]:
+    """Mount for the length of a block.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        The directory with the data.
+    mountpoint : str or pathlib.Path
+        An existing directory.
+    plan_json : str
+        The compiled recipe.
+    options : MountOptions, optional
+        Settings.
+
+    Yields
+    ------
+    Mount
+        The mount; unmounted, lazily if need be, at the end.
+    """
+    handle = mount(source, mountpoint, plan_json, options)
+    try:
+        yield handle
+    finally:
+        if state_of(handle.mountpoint).live_pid() is not None or is_ours(handle.mountpoint):
+            try:
+                handle.umount()
+            except RefusedError:
+                handle.umount(lazy=True)
+
+
+def _check_mountpoint(mountpoint: Path, source: Path) -> tuple[Path, list[str]]:
+    """Find the mountpoint; clear a dead mount of ours from it, never touch a live one."""
+    place = _absolute(mountpoint)
+    if place == source or place.is_relative_to(source) or source.is_relative_to(place):
+        raise InvalidInputError(
+            "source and mountpoint must not lie inside one another",
+            where="MOUNTPOINT",
+            value=f"{mountpoint} and {source}",
+            do="Mount elsewhere; 'mlopt run' lays a mount over the source for one command",
+        )
+    found = _native.mounted_at(place) if place.exists() or _is_dead_place(place) else None
+    if found is not None:
+        kind, _, dead = found
+        if kind != "fuse.mlopt":
+            raise RefusedError(
+                "something else is mounted there",
+                where=str(place),
+                value=kind,
+                do="Choose another directory",
+                code="already-mounted",
+            )
+        if not dead:
+            raise RefusedError(
+                "a live mount of mlopt is there",
+                where=str(place),
+                do=f"Run: mlopt umount {place}",
+                code="already-mounted",
+            )
+        _native.clear_dead_mount(place)
+    if not place.is_dir():
+        raise InvalidInputError(
+            "the mountpoint is no directory" if place.exists() else "the mountpoint does not exist",
+            where="MOUNTPOINT",
+            value=str(mountpoint),
+            do=f"Run: mkdir -p {mountpoint}",
+        )
+    notes = []
+    if any(place.iterdir()):
+        notes.append(f"{place} is not empty: what it holds is hidden while mounted")
+    return place, notes
+
+
+def _is_dead_place(place: Path) -> bool:
+    try:
+        place.lstat()
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
+
+
+def _absolute(path: Path) -> Path:
+    """Spell a path as the mount table does, without touching what may be a dead mount."""
+    try:
+        return path.resolve(strict=False)
+    except OSError:
+        whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would touch the dead mount
+        return whole.parent.resolve() / whole.name
+
+
+def _write_private(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _start_daemon(state: MountState) -> int:
+    """Start the daemon and wait for its first word on a pipe."""
+    news, telling = os.pipe()
+    log = os.open(state.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    command = [sys.executable, "-P", "-m", "runtime.daemon", str(state.directory), str(telling)]
+    try:
+        daemon = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+            pass_fds=(telling,),
+        )
+    finally:
+        os.close(telling)
+        os.close(log)
+    try:
+        word = _first_word(news)
+    except BaseException:
+        _stop(daemon)
+        state.remove()
+        raise
+    finally:
+        os.close(news)
+    if word.get("ok"):
+        return daemon.pid
+    _stop(daemon)
+    state.remove()
+    raise _start_error(word)
+
+
+def _stop(daemon: subprocess.Popen[bytes]) -> None:
+    daemon.terminate()
+    try:
+        daemon.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+
+
+def _first_word(news: int) -> dict[str, Any]:
+    text = b""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not text.endswith(b"\n"):
+        ready, _, _ = select.select([news], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return {"what": f"the daemon did not come up within {START_TIMEOUT_S:.0f} s"}
+        part = os.read(news, 65536)
+        if not part:
+            return {"what": "the daemon ended before it had mounted"}
+        text += part
+    word: dict[str, Any] = json.loads(text)
+    return word
+
+
+def _start_error(word: dict[str, Any]) -> MloptError:
+    what, number = str(word.get("what")), word.get("errno")
+    if number in {errno.EACCES, errno.EPERM, errno.ENODEV}:
+        return MissingPrerequisiteError(what, do="Run 'mlopt doctor' to see what is missing", code="fuse")
+    return RefusedError(what, do="Run 'mlopt doctor' to see what this machine can do", code="mount-failed")
+
+
+def _wait_for_end(pid: int) -> None:
+    """Wait until the daemon is gone; it has unmounted already and only ends its threads."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not select.select([descriptor], [], [], STOP_TIMEOUT_S)[0]:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)  # a thread that hangs in the source
+    finally:
+        os.close(descriptor)
+    try:
+        os.waitpid(pid, os.WNOHANG)  # reap it where it is our own child
+    except ChildProcessError:
+        return
+
+
+def _clear_dead(place: Path, state: MountState) -> None:
+    found = _native.mounted_at(place)
+    if found is not None and found[0] == "fuse.mlopt":
+        if not found[2]:
+            raise RefusedError(
+                "another user's or another namespace's daemon serves this mount",
+                where=str(place),
+                do="Run umount as the user who mounted it",
+            )
+        _native.clear_dead_mount(place)
+    elif not state.directory.exists():
+        raise _no_mount(place)
+    state.remove()
+
+
+def _no_mount(place: Path) -> InvalidInputError:
+    return InvalidInputError(
+        "no mount of mlopt is here",
+        where="MOUNTPOINT",
+        value=str(place),
+        do="'mlopt status' lists the mounts",
+    )
+
+
+def _status_of(state: MountState) -> dict[str, Any]:
+    settings = state.settings()
+    head = {
+        "mountpoint": settings.get("mountpoint"),
+        "source": settings.get("source"),
+        "mounted_at": settings.get("mounted_at"),
+        "pid": state.live_pid(),
+    }
+    if head["pid"] is None:
+        return head | {"state": "dead", "stats": None}
+    try:
+        return head | {"state": "serving"} | state.ask(op="status")
+    except OSError:
+        return head | {"state": "stuck", "stats": None}
+
+
+def wait(handle: Mount) -> None:
+    """Wait until the daemon of a mount has ended.
+
+    Parameters
+    ----------
+    handle : Mount
+        The mount.
+    """
+    try:
+        descriptor = os.pidfd_open(handle.pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([descriptor], [], [])
+    finally:
+        os.close(descriptor)
