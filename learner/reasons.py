@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from learner.classes import FileClass
+from learner.cost import Cost
 from learner.labels import Allocation
 from learner.rules import LearnedRule
 from learner.treatments import Budget
@@ -113,9 +114,18 @@ def reason_of(rule: LearnedRule, need: int, budget: Budget, allocation: Allocati
         sentences.append(f"What an epoch has not read yet is fetched ahead into {staged}.")
     elif treatment.mode is not None:
         sentences.append("Fetched ahead of the reader and not kept.")
-    if rule.saved_s is not None:
-        sentences.append(f"Without this rule an epoch takes {rule.saved_s:.2f} s more (predicted).")
+    if rule.saved is not None:
+        sentences.append(_saving(rule.saved))
     weights = rule.weights
     shown = f", balanced accuracy {weights.accuracy:.2f}" if weights.accuracy is not None else ""
     sentences.append(f"{weights.reason[:1].upper()}{weights.reason[1:]}{shown}.")
     return " ".join(sentences)
+
+
+def _saving(saved: Cost) -> str:
+    if abs(saved.first - saved.steady) < 0.005:
+        return f"Without this rule an epoch takes {saved.steady:.2f} s more (predicted)."
+    return (
+        f"Without this rule the first epoch takes {saved.first:.2f} s more and each later one "
+        f"{saved.steady:.2f} s (predicted)."
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from learner.classes import FileClass
+from learner.cost import Cost
 from learner.treatments import Treatment
 from learner.weights import RuleWeights
 
@@ -41,10 +42,15 @@ def conditions(target: FileClass) -> list[dict[str, Any]]:
     else:
         made.append(_condition("extension", "in", list(target.extensions)))
     if target.size_max is not None:
-        made.append(_condition("size", "less_than", target.size_max))
+        made.append(_condition("size", "less_than", _size(target.size_max)))
     if target.size_min > 0:
-        made.append(_condition("size", "greater_equal", target.size_min))
+        made.append(_condition("size", "greater_equal", _size(target.size_min)))
     return made or [_condition("path", "glob", "**")]
+
+
+def _size(size: int) -> str | int:
+    """Write a limit as people do, where that is exact."""
+    return f"{size >> 20}MiB" if size % (1 << 20) == 0 else size
 
 
 def _is_text(word: str) -> bool:
@@ -79,15 +85,15 @@ class LearnedRule:
         How the weights came about.
     reason : str
         Why the rule exists, for people.
-    saved_s : float or None
-        What the epoch would take more without it, predicted on the training epochs [s].
+    saved : Cost or None
+        What the epochs would take more without it, predicted on the training epochs [s].
     """
 
     treatment: Treatment
     conditions: tuple[dict[str, Any], ...]
     weights: RuleWeights
     reason: str = ""
-    saved_s: float | None = None
+    saved: Cost | None = None
 
 
 def weigh(treatment: Treatment, weights: RuleWeights) -> LearnedRule:

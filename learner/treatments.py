@@ -67,7 +67,7 @@ class Treatment:
         if self.mode is not None:
             prefetch: dict[str, object] = {"mode": self.mode, "share": self.stage_share, "depth": self.depth}
             if self.window_bytes is not None:
-                prefetch["window_bytes"] = self.window_bytes
+                prefetch["window_bytes"] = f"{self.window_bytes >> 20}MiB"
             actions.append({"type": "prefetch", "parameters": prefetch})
         return actions
 

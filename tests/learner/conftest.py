@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from traces.workload import OP_READ, Files, Workload
+from traces.workload import OP_OPEN, OP_READ, Files, Workload
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,22 @@ def build(groups: Sequence[Group], *, epochs: int, workers: int = 2, seed: int =
                 continue
             order = rng.permutation(files) if group.order == "shuffled" else files
             for turn, file in enumerate(order):
+                rows.append((turn % workers, file, 0, 0, epoch, OP_OPEN))
                 offsets = range(0, group.size, group.read_bytes)
                 rows += [
-                    (turn % workers, file, offset, min(group.read_bytes, group.size - offset), epoch)
+                    (turn % workers, file, offset, min(group.read_bytes, group.size - offset), epoch, OP_READ)
                     for offset in offsets
                 ]
-    worker, file, offset, length, epoch_of = (np.array(column) for column in zip(*rows, strict=True))
+    worker, file, offset, length, epoch_of, op = (np.array(column) for column in zip(*rows, strict=True))
     n = len(rows)
     return Workload(
         files=Files(paths, np.array(sizes, np.int64), np.zeros(len(paths), np.int64)),
         worker=worker.astype(np.uint32),
-        op=np.full(n, OP_READ, np.uint8),
+        op=op.astype(np.uint8),
         file=file.astype(np.uint32),
         offset=offset.astype(np.int64),
         length=length.astype(np.int64),
-        cpu_ns=np.full(n, 200_000, np.int64),
+        cpu_ns=np.where(op == OP_READ, 200_000, 0).astype(np.int64),
         wait_ns=np.zeros(n, np.int64),
         duration_ns=(5_000_000 + length * 16).astype(np.int64),
         epoch=epoch_of.astype(np.int32),
@@ -68,12 +69,12 @@ def build(groups: Sequence[Group], *, epochs: int, workers: int = 2, seed: int =
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_job() -> Callable[..., Workload]:
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def group() -> type[Group]:
     return Group
 

@@ -1,0 +1,148 @@
+"""The recorded runs that a recipe is learned from, cut into what it may see and what judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from learner.epochs import count_epochs, first_epochs, split_in_time
+from mlopt_engine.errors import InvalidInputError
+from traces.workload import OP_READ, Workload, assume_epochs
+
+#: Three epochs to train (the first has no reuse) and one to judge.
+MIN_EPOCHS = 4
+#: Of a job that reads its data once, this share of the bytes trains.
+TRAINING_SHARE = 0.75
+#: A file of which more than this multiple of its size was read was read again.
+REREAD = 1.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trace, ready to learn from.
+
+    Attributes
+    ----------
+    name : str
+        The trace's file name.
+    sha256 : str
+        Of the trace.
+    whole : Workload
+        All of it, assumed epochs included.
+    training : Workload
+        What the learner may see.
+    judged : Workload
+        What the hold-out replays: `whole`, or the later stretch of a job that reads its data once.
+    recorded_epochs : int
+        Epochs in the trace.
+    assumed_epochs : int
+        Epochs that were made from the recorded ones.
+    """
+
+    name: str
+    sha256: str
+    whole: Workload
+    training: Workload
+    judged: Workload
+    recorded_epochs: int
+    assumed_epochs: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs to learn from, assumed ones included."""
+        return self.recorded_epochs + self.assumed_epochs
+
+    @property
+    def once(self) -> bool:
+        """Whether the job reads its data once."""
+        return self.epochs == 1
+
+
+def make_run(
+    workload: Workload, *, name: str, sha256: str, assumed_epochs: int | None = None, seed: int = 0
+) -> Run:
+    """Cut a recorded job into training and hold-out.
+
+    With fewer than four epochs the missing ones are made from the recorded. One epoch in which nothing is
+    read again is taken for a job that reads its data once, unless `assumed_epochs` says otherwise.
+
+    Parameters
+    ----------
+    workload : Workload
+        The job.
+    name : str
+        The trace's file name.
+    sha256 : str
+        Of the trace.
+    assumed_epochs : int, optional
+        Epochs that the job has in truth; 1 means that it reads its data once.
+    seed : int
+        For the order of assumed epochs.
+
+    Returns
+    -------
+    Run
+        Ready to learn from.
+
+    Raises
+    ------
+    InvalidInputError
+        When nothing was read, or `assumed_epochs` is fewer than four and not 1.
+    """
+    reads = (workload.op == OP_READ) & (workload.length > 0)
+    if not reads.any():
+        raise InvalidInputError(
+            "the trace holds no read of a file below the source, so there is nothing to learn",
+            where=name,
+            do="Record the job again with 'mlopt record --source DIR -- CMD', DIR being where its data is",
+            code="trace-without-reads",
+        )
+    recorded = count_epochs(workload)
+    if assumed_epochs is not None and (assumed_epochs < 1 or 1 < assumed_epochs < MIN_EPOCHS):
+        raise InvalidInputError(
+            "three epochs are needed to train and one to judge",
+            where="--assume-epochs",
+            value=str(assumed_epochs),
+            do=f"Give {MIN_EPOCHS} or more, or 1 for a job that reads its data once",
+            code="too-few-epochs",
+        )
+    once = recorded == 1 and (assumed_epochs == 1 or (assumed_epochs is None and not _reads_again(workload)))
+    if once:
+        split = split_in_time(workload, TRAINING_SHARE)
+        if len(split.training.op) and len(split.holdout.op):
+            return Run(name, sha256, workload, split.training, split.holdout, 1, 0)
+        return Run(name, sha256, workload, workload, workload, 1, 0)
+    target = max(recorded, MIN_EPOCHS if assumed_epochs is None else assumed_epochs)
+    whole = workload if target == recorded else assume_epochs(workload, target, seed)
+    return Run(name, sha256, whole, first_epochs(whole, target - 1), whole, recorded, target - recorded)
+
+
+def _reads_again(workload: Workload) -> bool:
+    """Say whether a noticeable share of the bytes is read more than once in the record."""
+    reads = workload.op == OP_READ
+    read = np.bincount(
+        workload.file[reads].astype(np.int64),
+        weights=workload.length[reads].astype(np.float64),
+        minlength=len(workload.files.path),
+    )
+    size = workload.files.size.astype(np.float64)
+    again = (read > REREAD * size) & (size > 0)
+    return float(size[again].sum()) > 0.05 * float(size[read > 0].sum())
+
+
+def working_set_bytes(runs: Sequence[Run]) -> int:
+    """Find the largest working set among the runs.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The runs.
+
+    Returns
+    -------
+    int
+        Unique bytes of the files read [bytes].
+    """
+    return max(run.whole.working_set_bytes for run in runs)
