@@ -52,6 +52,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("report", "Describe a trace: files, epochs, workers, waits."),
     Command("run", "Run a command with the mount laid over its data."),
     Command("status", "Show the mounts and what they did."),
+    Command("simulate", "Predict what recipes would make of a recorded job."),
     Command("test-rules", "Show which file gets which treatment, and why."),
     Command("umount", "End a mount."),
     Command("validate", "Check recipes without running anything."),

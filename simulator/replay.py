@@ -6,14 +6,14 @@ import json
 import os
 import statistics
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from mlopt_engine import SimulatedJob
-from simulator.scenario import Bound, Outcome, Scenario
+from simulator.scenario import Outcome, Scenario
 from traces.workload import Workload
 
 #: Above this spread (standard deviation / mean) the recorded CPU times vary by themselves.
@@ -42,11 +42,32 @@ def simulate(scenario: Scenario) -> Outcome:
     """
     runs = _run(scenario, _front(scenario), scenario.seeds)
     outcome = _outcome(scenario, runs)
-    if not scenario.with_bounds:
-        return outcome
-    return replace(
-        outcome, bounds={bound: _bound(scenario, bound) for bound in ("belady", "infinite", "no_io")}
-    )
+    return replace(outcome, bounds=bounds_of(scenario)) if scenario.with_bounds else outcome
+
+
+def bounds_of(
+    scenario: Scenario, known: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Predict what no cache without prefetch could beat; opens and hits are free in a bound.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Job, storage, memory and cores; plan and baseline do not matter.
+    known : mapping, optional
+        Bounds of the same job with another memory size: ``infinite`` and ``no_io`` are taken from there.
+
+    Returns
+    -------
+    dict
+        For ``belady``, ``infinite`` and ``no_io``: ``epoch_s`` [s] and ``hit_ratio`` by reads [1].
+    """
+    fixed = known or {bound: _bound(scenario, bound) for bound in ("infinite", "no_io")}
+    return {
+        "belady": _bound(scenario, {"belady": scenario.memory_bytes}),
+        "infinite": fixed["infinite"],
+        "no_io": fixed["no_io"],
+    }
 
 
 def _front(scenario: Scenario) -> Any:
@@ -55,9 +76,7 @@ def _front(scenario: Scenario) -> Any:
     return "source" if scenario.baseline == "source" else {"page_cache": scenario.memory_bytes}
 
 
-def _bound(scenario: Scenario, bound: Bound) -> dict[str, Any]:
-    """Predict what no cache of the kind could beat; opens and hits are free in a bound."""
-    front = {"belady": scenario.memory_bytes} if bound == "belady" else bound
+def _bound(scenario: Scenario, front: Any) -> dict[str, Any]:
     outcome = _outcome(scenario, _run(scenario, front, scenario.seeds[:1]))
     return {"epoch_s": outcome.epoch_s, "hit_ratio": outcome.hit_ratio["by_reads"]}
 

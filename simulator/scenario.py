@@ -11,8 +11,6 @@ from traces.workload import Workload
 
 #: What a job has without mlopt.
 Baseline = Literal["source", "page_cache"]
-#: What no cache can beat.
-Bound = Literal["belady", "infinite", "no_io"]
 
 #: Runs per question: medians of five were stable to 1 % in the prototype.
 SEEDS = (1, 2, 3, 4, 5)
