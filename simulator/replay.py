@@ -198,6 +198,8 @@ def _assumptions(scenario: Scenario) -> list[str]:
         found.append("FUSE's own costs are the shipped default, not measured here ('mlopt probe --fuse')")
     if scenario.storage.origin == "named":
         found.append(f"storage '{scenario.storage.name}' is typical of its kind, not measured on yours")
+    if scenario.baseline == "source" and scenario.storage.keeps_page_cache:
+        found.append("the source as it is has a page cache with room for everything")
     if scenario.baseline == "page_cache":
         found.append("the page cache is a fifo approximation of the Linux page cache")
     return found

@@ -200,10 +200,10 @@ def _render(
         f"storage '{model.name}' ({model.origin}): {model.latency_ns / 1e6:.2f} ms, "
         f"{model.bandwidth / 1e6:.0f} MB/s, {model.concurrency} at once"
     )
+    console.print(f"times are seconds per {steady}, medians of the seeds; source MiB per epoch")
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in ("recipe", "memory", f"{steady} s", "±", "saved", "resident", "prefetched",
-                 "source MiB", "Belady s"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "recipe" else "right")
+    for name in ("recipe", "memory", "time", "±", "saved", "held", "ahead", "source MiB", "Belady"):
+        table.add_column(name, justify="left" if name == "recipe" else "right", no_wrap=True)
     for row in rows:
         outcome = row.outcome
         fetched = outcome.source_bytes[1:] or outcome.source_bytes
