@@ -318,7 +318,8 @@ def _mark(event: yaml.Event) -> Mark:
 
 
 def _trap(event: yaml.ScalarEvent) -> str | None:
-    if event.style:
+    # Most words start with a letter and are longer than "off"; the rest meets the patterns.
+    if event.style or (event.value[:1].isalpha() and len(event.value) > len("off")):
         return None
     meaning = next((meaning for pattern, meaning in _TRAPS if pattern.fullmatch(event.value)), None)
     return f"unquoted '{event.value}' {meaning}" if meaning else None

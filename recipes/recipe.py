@@ -10,7 +10,7 @@ from recipes.meaning import Resolver
 from recipes.nodes import Document, parse
 from recipes.schema import ADVISORY_SECTIONS, ADVISORY_SETTINGS, RecipeModel
 from recipes.source import Source
-from recipes.structure import structural_findings, validated_rules
+from recipes.structure import validate_structure, validated_rules
 
 __all__ = ["Recipe", "read"]
 
@@ -74,13 +74,10 @@ def read(source: Source, *, layer: str = "custom") -> Recipe:
         With everything that was found.
     """
     document = parse(source)
-    findings = structural_findings(document)
-    model = None if findings else RecipeModel.model_validate(document.value)
-    settings = model.settings if model else None
-    resolver = Resolver(document, settings.confidence_threshold if settings else 0.5)
-    rules = [
-        _with_origin(document, resolver, index, rule, layer) for index, rule in validated_rules(document)
-    ]
+    model, findings = validate_structure(document)
+    written = enumerate(model.rules) if model else validated_rules(document)
+    resolver = Resolver(document, model.settings.confidence_threshold if model else 0.5)
+    rules = [_with_origin(document, resolver, index, rule, layer) for index, rule in written]
     findings += resolver.findings
     findings += _document_findings(document)
     if model is None or any(finding.severity == "error" for finding in findings):

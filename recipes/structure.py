@@ -11,7 +11,7 @@ from recipes.findings import Finding, nearest
 from recipes.nodes import Document, Path
 from recipes.schema import ActionModel, ConditionModel, Model, RecipeModel, RuleModel, SettingsModel
 
-__all__ = ["structural_findings", "validated_rules"]
+__all__ = ["model_findings", "validate_structure", "validated_rules"]
 
 # Pydantic's kinds of errors that are about a value's range; every other kind is about its type.
 _RANGE = frozenset(
@@ -39,7 +39,7 @@ _WORDS = {
 }
 
 
-def structural_findings(document: Document) -> list[Finding]:
+def validate_structure(document: Document) -> tuple[RecipeModel | None, list[Finding]]:
     """Hold a document against the schema.
 
     Parameters
@@ -49,10 +49,13 @@ def structural_findings(document: Document) -> list[Finding]:
 
     Returns
     -------
-    list of Finding
-        Errors; empty when the document fits.
+    tuple of RecipeModel or None, and list of Finding
+        The recipe as written, None when it does not fit; errors.
     """
-    return model_findings(document, RecipeModel, document.value, ())
+    try:
+        return RecipeModel.model_validate(document.value), []
+    except ValidationError as error:
+        return None, _findings(document, error, ())
 
 
 def validated_rules(document: Document) -> Iterable[tuple[int, RuleModel]]:
@@ -98,9 +101,13 @@ def model_findings(document: Document, model: type[BaseModel], value: Any, prefi
     try:
         model.model_validate(value)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=True)
-        return [_finding(document, dict(problem), prefix) for problem in problems]
+        return _findings(document, error, prefix)
     return []
+
+
+def _findings(document: Document, error: ValidationError, prefix: Path) -> list[Finding]:
+    problems = error.errors(include_url=False, include_context=True)
+    return [_finding(document, dict(problem), prefix) for problem in problems]
 
 
 def _finding(document: Document, problem: dict[str, Any], prefix: Path) -> Finding:
