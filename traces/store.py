@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from traces.schema import MIGRATIONS, SCHEMA_VERSION, TABLES
 UNKNOWN = int(np.iinfo(np.int64).min)
 NONE = int(np.iinfo(np.uint32).max)
 _DUCKDB_MAGIC = b"DUCK"
+_HEADER_BYTES = 4096
 
 
 def log_path(trace: Path) -> Path:
@@ -207,6 +209,27 @@ def _check_file(path: Path) -> None:
             do="Give a file that 'mlopt record' wrote",
             code="trace-foreign",
         )
+    expected = _expected_bytes(path)
+    if size < expected:
+        raise TraceUnreadableError(
+            "the trace is truncated",
+            where=where,
+            value=f"{size} of {expected} bytes",
+            do="Copy it again, or record again",
+            code="trace-truncated",
+        )
+
+
+def _expected_bytes(path: Path) -> int:
+    """Length that the newer of the two headers tells: DuckDB opens shorter files and fails when it reads."""
+    with path.open("rb") as stream:
+        stream.seek(_HEADER_BYTES)
+        headers = [stream.read(_HEADER_BYTES) for _ in range(2)]
+    if any(len(header) < _HEADER_BYTES for header in headers):
+        return 3 * _HEADER_BYTES
+    # checksum, iteration, meta block, free list, number of blocks, size of a block
+    fields = max((struct.unpack_from("<6Q", header) for header in headers), key=lambda found: found[1])
+    return 3 * _HEADER_BYTES + int(fields[4]) * int(fields[5])
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
