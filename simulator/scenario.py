@@ -50,11 +50,12 @@ class Scenario:
     read_ahead_bytes : int
         Largest READ and read-ahead of the mount [bytes].
     fetch_threads : int
-        Source reads that the daemon has under way at once.
+        Source reads that the daemon has under way at once; the mount lets half of its 64 threads into one
+        directory.
     daemon_threads : int
         Threads of the daemon that answer the kernel.
     fetch_metadata_requests : int
-        Metadata requests to the source that come with each fetch.
+        Metadata requests to the source that come with each fetch: the mount opens the file each time.
     """
 
     workload: Workload
@@ -71,7 +72,7 @@ class Scenario:
     read_ahead_bytes: int = 1 << 20
     fetch_threads: int = 32
     daemon_threads: int = 4
-    fetch_metadata_requests: int = 0
+    fetch_metadata_requests: int = 1
 
     def __post_init__(self) -> None:
         if (self.plan_json is None) == (self.baseline is None):

@@ -183,12 +183,6 @@ impl PageCache {
         self.resident.clear(a, b)
     }
 
-    /// Whether pages were brought that nobody read yet.
-    pub fn has_unread(&self, file: u32, from: u64, to: u64) -> bool {
-        let (a, b) = self.bits(file, from, to);
-        self.fresh_missed.first(a, b, true) < b || self.fresh_prefetched.first(a, b, true) < b
-    }
-
     /// A reader has its copy of the pages: what they were to it.
     pub fn consume(&mut self, file: u32, from: u64, to: u64) -> Found {
         let (a, b) = self.bits(file, from, to);

@@ -16,10 +16,8 @@ use crate::kernel::{Origin, PAGE_BYTES};
 use crate::replay::{DROP_DUE, FETCHED, Front, Replay, TICK, Then, Work};
 use crate::workload::Workload;
 
-/// A drop right behind a reply races with the reader's copy and cost 27 % extra READs; 200 us was enough [ns].
-const DROP_DELAY_NS: u64 = 200_000;
-/// How often a drop is put off while a reader of the file has not read all of its pages.
-const DROP_PATIENCE: u32 = 250;
+/// The mount waits so long before it drops pages: a drop right behind a reply races with the reader's copy [ns].
+const DROP_DELAY_NS: u64 = 1_000_000;
 /// `ECANCELED` on Linux.
 const CANCELED: i32 = 125;
 /// `ETIMEDOUT` on Linux.
@@ -46,7 +44,6 @@ pub(crate) struct Fetch {
 struct Drop {
     due: u64,
     extent: Extent,
-    tries: u32,
 }
 
 /// The mount's side of the replay.
@@ -241,7 +238,7 @@ impl Replay<'_> {
                 let us = fuse.fill_us + fuse.fill_us_per_mib * extent.length as f64 / MIB;
                 self.order_warden(us, Then::Fill(extent, leave_tail_pages));
             }
-            Effect::DropKernel { extent } => self.put_off_drop(extent, 0),
+            Effect::DropKernel { extent } => self.put_off_drop(extent),
             // the daemon's bytes need no books here: the core never names what it dropped
             Effect::DropDaemon { .. } | Effect::Keep { .. } | Effect::DropDisk { .. } => {}
             // locking keeps pages through pressure, which is not modelled; retired versions do not occur
@@ -364,24 +361,18 @@ impl Replay<'_> {
         self.tell(Event::FetchFailed { id, errno: CANCELED });
     }
 
-    fn put_off_drop(&mut self, extent: Extent, tries: u32) {
+    fn put_off_drop(&mut self, extent: Extent) {
         let due = self.now + DROP_DELAY_NS;
-        self.mount().drops.push_back(Drop { due, extent, tries });
+        self.mount().drops.push_back(Drop { due, extent });
         self.heap.push(due, DROP_DUE);
     }
 
-    /// The oldest drop is due: wait while a reader of the file has unread pages of it, else order the warden.
+    /// The oldest drop is due: order the warden. Pages that nobody read yet go too, as in the kernel.
     pub(crate) fn on_drop_due(&mut self) {
         let Some(drop) = self.mount().drops.pop_front() else {
             return;
         };
         debug_assert!(drop.due <= self.now);
-        let file = drop.extent.file.0;
-        let (from, to) = pages(&drop.extent);
-        let is_being_read = self.users[file as usize] > 0 && self.pages.has_unread(file, from, to);
-        if is_being_read && drop.tries < DROP_PATIENCE {
-            return self.put_off_drop(drop.extent, drop.tries + 1);
-        }
         let us = self.scenario.fuse.drop_us;
         self.order_warden(us, Then::Drop(drop.extent));
     }
