@@ -8,6 +8,66 @@ from numpy.typing import NDArray
 
 __version__: str
 
+# emulator.rs
+
+class EmulatedStorage:
+    """A slow storage in front of a directory, served by threads of this process.
+
+    Parameters
+    ----------
+    source : str or PathLike
+        Canonical directory with the data.
+    mountpoint : str or PathLike
+        Where it appears.
+    fsname : str
+        What the kernel shows as the mount's source.
+    latency_ns : int
+        Median latency [ns].
+    jitter : float
+        Standard deviation of the latency's natural logarithm [1].
+    bandwidth : float
+        Shared by all requests, infinite for no limit [bytes/s].
+    concurrency : int
+        Requests served at once.
+    seed : int
+        Seed of the latencies.
+    keep_cache : bool
+        Whether pages stay from one open to the next while a file is unchanged.
+
+    Raises
+    ------
+    OSError
+        When it cannot be mounted; errno tells why.
+    """
+
+    def __init__(
+        self,
+        source: str | PathLike[str],
+        mountpoint: str | PathLike[str],
+        *,
+        fsname: str,
+        latency_ns: int,
+        jitter: float,
+        bandwidth: float,
+        concurrency: int,
+        seed: int,
+        keep_cache: bool,
+    ) -> None: ...
+    def status(self) -> str:
+        """Return the counters and the specification as JSON."""
+
+    def log(self) -> str:
+        """Return the first 65,536 requests since the start or the last reset as JSON."""
+
+    def reset(self) -> None:
+        """Set all counters to zero and forget the log."""
+
+    def unmount(self, lazy: bool) -> None:
+        """Unmount; raises OSError, with EBUSY when it is in use and not lazy."""
+
+    def wait(self, limit_s: float) -> bool:
+        """Wait until the mount has ended [s]; False when it lasts longer."""
+
 # error.rs
 
 class MloptError(Exception):

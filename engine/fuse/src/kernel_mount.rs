@@ -51,6 +51,9 @@ pub enum MountError {
         /// The kernel's reason.
         source: io::Error,
     },
+    /// A live mount of ours is there already.
+    #[error("{}: a live mount of mlopt is there already", .0.display())]
+    Taken(PathBuf),
     /// Something else is mounted there now, or nothing.
     #[error("{}: our mount is not there any more", .0.display())]
     NotOurs(PathBuf),
@@ -74,6 +77,7 @@ impl MountError {
             MountError::NoDevice => libc::ENODEV,
             MountError::DeviceForbidden => libc::EACCES,
             MountError::NotPermitted(_) => libc::EPERM,
+            MountError::Taken(_) => libc::EEXIST,
             MountError::NotOurs(_) => libc::EINVAL,
             MountError::Busy(_) => libc::EBUSY,
             MountError::BadMountpoint { source, .. } | MountError::System { source, .. } => {
@@ -287,6 +291,18 @@ pub fn clear_dead(mountpoint: &Path) -> Result<bool, MountError> {
     match found {
         Some(entry) if is_dead(&entry) => unmount(&entry, true).map(|()| true),
         _ => Ok(false),
+    }
+}
+
+/// Make room at a mountpoint: clear a dead mount of ours, refuse a live one.
+///
+/// # Errors
+/// [`MountError::Taken`] when a live mount of ours is there.
+pub fn vacate(mountpoint: &Path) -> Result<(), MountError> {
+    clear_dead(mountpoint)?;
+    match resolve(mountpoint).and_then(|path| topmost(&path)) {
+        Ok(Some(entry)) if entry.is_ours() => Err(MountError::Taken(entry.mountpoint)),
+        _ => Ok(()), // what else is wrong with the path, mounting will say
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod buffers;
 pub mod clock;
 pub mod driver;
+pub mod emulator;
 pub mod fetcher;
 pub mod filesystem;
 pub mod journal;

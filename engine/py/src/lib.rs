@@ -1,6 +1,7 @@
 //! Export list of `mlopt_engine._native`. One file per crate behind it. Absent: logic.
 #![deny(unsafe_code)]
 
+mod emulator;
 mod error;
 mod mount;
 mod rules;
@@ -16,6 +17,8 @@ use pyo3::prelude::*;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::emulator::EmulatedStorage;
     #[pymodule_export]
     use crate::error::MloptError;
     #[pymodule_export]
