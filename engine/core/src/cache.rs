@@ -1,31 +1,65 @@
-//! The state machine: events in, effects and the next deadline out. Absent: time, bytes, devices.
+//! The state machine: events in, effects and the next deadline out.
+//!
+//! Owns: the order of things when an event comes; reads and their answers. The other halves: `fetching` (what is on its
+//! way, and whether there is room), `residency` (what stays, where, and what leaves). Absent: time, bytes, devices.
 
 use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+use crate::catalog::{Catalog, NONE, Phase};
+use crate::class::{CacheClass, PrefetchClass};
+use crate::eviction::Slot;
+use crate::fetching::Fetch;
+use crate::prefetch::{BlockRef, SeenRead};
+use crate::rules::{Explanation, LiveFacts, Rules};
+use crate::stats::Stats;
 use crate::{
-    CoreError, Effect, Event, Extent, FetchClass, FetchId, FileFacts, FileId, Nanos, Plan, ServedFrom,
-    TicketId,
+    AccessPattern, CoreError, Decision, Effect, Event, Extent, FetchId, FileFacts, FileId, Nanos, Plan,
+    ReaderId, ServedFrom, TicketId, Tier,
 };
 
-/// How long a fetch may take before its readers get ETIMEDOUT [ns]: the default of `mlopt mount --deadline`.
+/// Default time a fetch may take before its readers get ETIMEDOUT [ns]; `mlopt mount --deadline` sets another.
 const FETCH_DEADLINE_NS: u64 = 60_000_000_000;
+/// Kernel memory of one listed file: dentry, inode and FUSE's own node; 1-2 kB were measured [bytes].
+pub(crate) const INODE_BYTES: u64 = 2048;
+const ESTALE: i32 = 116;
+/// Contiguous (scattered) reads in a row that make a file's pattern sequential (random).
+const PATTERN_READS: u8 = 3;
 
-struct Waiting {
-    ticket: TicketId,
-    extent: Extent,
+/// A read that waits for blocks.
+pub(crate) struct Waiting {
+    pub(crate) extent: Extent,
+    pub(crate) reader: ReaderId,
+    pub(crate) missing: u32,
+    pub(crate) from: ServedFrom,
 }
 
 /// The engine's core; one per mount or simulated mount.
 pub struct Core {
-    plan: Plan,
-    now: Nanos,
-    next_fetch: u64,
-    files: Vec<FileFacts>,
-    effects: VecDeque<Effect>,
-    fetches: FxHashMap<FetchId, (Extent, Vec<Waiting>)>,
-    in_flight: FxHashMap<(FileId, u64), FetchId>,
+    pub(crate) plan: Plan,
+    rules: Rules,
+    has_live_rules: bool,
+    pub(crate) now: Nanos,
+    pub(crate) deadline_ns: u64,
+    pub(crate) catalog: Catalog,
+    pub(crate) classes: Vec<CacheClass>,
+    pub(crate) prefetches: Vec<PrefetchClass>,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) fetches: FxHashMap<FetchId, Fetch>,
+    pub(crate) next_fetch: u64,
+    /// Blocks whose demand fetch waits for room.
+    pub(crate) queued: VecDeque<(Slot, FetchId)>,
+    pub(crate) waiting: FxHashMap<TicketId, Waiting>,
+    /// Blocks in the daemon that no policy owns, in the order of their coming; stale entries are skipped.
+    pub(crate) passing: VecDeque<Slot>,
+    /// The block that each reader read last: its kernel pages may go when the reader moves on.
+    last_block: FxHashMap<ReaderId, Slot>,
+    /// Blocks whose kernel pages are being dropped.
+    pub(crate) dropping: u32,
+    /// The longest block of any file: what demand fetches need as room [bytes].
+    pub(crate) longest_block: u64,
+    pub(crate) stats: Stats,
 }
 
 impl Core {
@@ -34,15 +68,32 @@ impl Core {
     /// # Errors
     /// `CoreError::Plan` when the plan asks for what the engine does not have.
     pub fn new(plan: Plan) -> Result<Core, CoreError> {
+        let rules = Rules::compile(&plan)?;
         Ok(Core {
-            plan,
+            has_live_rules: rules.need_live_facts(),
+            rules,
             now: Nanos(0),
-            next_fetch: 0,
-            files: Vec::new(),
+            deadline_ns: FETCH_DEADLINE_NS,
+            catalog: Catalog::new(plan.block_bytes),
+            plan,
+            classes: Vec::new(),
+            prefetches: Vec::new(),
             effects: VecDeque::new(),
             fetches: FxHashMap::default(),
-            in_flight: FxHashMap::default(),
+            next_fetch: 0,
+            queued: VecDeque::new(),
+            waiting: FxHashMap::default(),
+            passing: VecDeque::new(),
+            last_block: FxHashMap::default(),
+            dropping: 0,
+            longest_block: 0,
+            stats: Stats::default(),
         })
+    }
+
+    /// Set how long a fetch may take [ns].
+    pub fn set_fetch_deadline(&mut self, deadline_ns: u64) {
+        self.deadline_ns = deadline_ns;
     }
 
     /// Take one event.
@@ -55,35 +106,26 @@ impl Core {
         }
         self.now = now;
         match event {
-            Event::Seen { file, facts } => {
-                debug_assert_eq!(file.0 as usize, self.files.len());
-                self.files.push(facts);
-            }
-            Event::Read { ticket, extent, .. } => self.read(ticket, extent)?,
-            Event::FetchDone { id, .. } => {
-                let (extent, waiting) = self.take_fetch(id)?;
-                for waiter in &waiting {
-                    self.effects.push_back(Effect::Serve {
-                        ticket: waiter.ticket,
-                        from: ServedFrom::Source,
-                    });
-                    self.effects.push_back(Effect::DropKernel {
-                        extent: waiter.extent,
-                    });
-                }
-                self.effects.push_back(Effect::DropDaemon { extent });
-            }
-            Event::FetchFailed { id, errno } => {
-                let (_, waiting) = self.take_fetch(id)?;
-                for waiter in waiting {
-                    self.effects.push_back(Effect::Fail {
-                        ticket: waiter.ticket,
-                        errno,
-                    });
-                }
-            }
-            _ => {}
+            Event::Seen { file, facts } => self.seen(file, &facts)?,
+            Event::Open { file, reader } => self.opened(file, reader)?,
+            Event::Read {
+                ticket,
+                extent,
+                reader,
+            } => self.read(ticket, extent, reader)?,
+            Event::Forgotten { file } => self.forgotten(self.known(file)?),
+            Event::FetchDone { id, .. } => self.fetch_done(id)?,
+            Event::FetchFailed { id, errno } => self.fetch_failed(id, errno)?,
+            Event::Filled { extent } => self.filled(&self.within(extent)?),
+            Event::Dropped { extent } => self.dropped(&self.within(extent)?),
+            Event::Hint { files } => self.hinted(&files)?,
+            Event::SourceChanged { file, version } => self.source_changed(self.known(file)?, version),
+            Event::Pressure { bytes, .. } => self.give_back(bytes),
+            Event::Tick => {}
+            Event::PlanSwapped { plan } => self.swap_plan(*plan)?,
         }
+        self.pump();
+        self.note_peak();
         Ok(())
     }
 
@@ -92,49 +134,442 @@ impl Core {
         self.effects.pop_front()
     }
 
-    /// When the core wants a `Tick`, if ever.
+    /// When the core wants a `Tick`: never so far, as all it waits for is an event of its driver.
     pub fn poll_deadline(&self) -> Option<Nanos> {
         None
     }
 
-    fn take_fetch(&mut self, id: FetchId) -> Result<(Extent, Vec<Waiting>), CoreError> {
-        let fetch = self.fetches.remove(&id).ok_or(CoreError::Unknown {
-            what: "fetch",
-            id: id.0,
-        })?;
-        self.in_flight.remove(&(fetch.0.file, fetch.0.offset));
-        Ok(fetch)
+    /// What the rules ask for a file, from all that is known of it now.
+    pub fn decide(&self, file: FileId) -> Option<Decision> {
+        self.known(file).ok()?;
+        Some(
+            self.rules
+                .decide(&self.catalog.facts(file), &self.live_facts(file)),
+        )
     }
 
-    fn read(&mut self, ticket: TicketId, extent: Extent) -> Result<(), CoreError> {
-        let facts = self.files.get(extent.file.0 as usize).ok_or(CoreError::Unknown {
-            what: "file",
-            id: u64::from(extent.file.0),
-        })?;
-        let block = self.plan.block_bytes;
-        let start = extent.offset / block * block;
-        let end = extent.end().div_ceil(block).saturating_mul(block).min(facts.size);
-        let id = *self.in_flight.entry((extent.file, start)).or_insert_with(|| {
-            let id = FetchId(self.next_fetch);
-            self.next_fetch += 1;
-            let fetched = Extent {
-                file: extent.file,
-                offset: start,
-                length: end - start,
-            };
-            self.effects.push_back(Effect::Fetch {
-                id,
-                extent: fetched,
-                class: FetchClass::Demand,
-                streams: 1,
-                deadline: Nanos(self.now.0 + FETCH_DEADLINE_NS),
+    /// Every rule and condition with its verdict on a file.
+    pub fn explain(&self, file: FileId) -> Option<Explanation> {
+        self.known(file).ok()?;
+        Some(
+            self.rules
+                .explain(&self.catalog.facts(file), &self.live_facts(file)),
+        )
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Everything that the cache policies hold, with the part of the tier it lives in.
+    pub fn held(&self) -> Vec<(Extent, Tier)> {
+        let blocks = self.catalog.blocks.iter().enumerate();
+        blocks
+            .filter(|(_, block)| block.is_resident)
+            .map(|(slot, block)| {
+                (
+                    self.catalog.extent(slot as Slot),
+                    self.classes[block.class as usize].part,
+                )
+            })
+            .collect()
+    }
+
+    /// Reveal the next use of each block of files in the order in which blocks will be read: for simulation only.
+    pub fn reveal_next_use(&mut self, file: FileId, index: u32, next_use: u64) {
+        let slot = self.catalog.ensure_slot(file, index);
+        let class = self.catalog.files[file.0 as usize].class;
+        if class != NONE {
+            self.classes[class as usize].policy.foresee(slot, next_use);
+        }
+    }
+
+    pub(crate) fn known(&self, file: FileId) -> Result<FileId, CoreError> {
+        match self.catalog.files.get(file.0 as usize) {
+            Some(_) => Ok(file),
+            None => Err(CoreError::Unknown {
+                what: "file",
+                id: u64::from(file.0),
+            }),
+        }
+    }
+
+    /// Check that an extent lies within a known file.
+    fn within(&self, extent: Extent) -> Result<Extent, CoreError> {
+        let file = self.known(extent.file)?;
+        let size = self.catalog.files[file.0 as usize].size;
+        let end = extent.offset.checked_add(extent.length);
+        match end {
+            // page-granular drivers may name the whole last page
+            Some(end) if end <= size.next_multiple_of(4096) => Ok(Extent {
+                length: end.min(size).saturating_sub(extent.offset),
+                ..extent
+            }),
+            _ => Err(CoreError::Unknown {
+                what: "bytes beyond the end of file",
+                id: u64::from(file.0),
+            }),
+        }
+    }
+
+    fn seen(&mut self, file: FileId, facts: &FileFacts) -> Result<(), CoreError> {
+        if file.0 as usize != self.catalog.files.len() {
+            return Err(CoreError::Unknown {
+                what: "next file id",
+                id: u64::from(file.0),
             });
-            self.fetches.insert(id, (fetched, Vec::new()));
-            id
-        });
-        if let Some((_, waiting)) = self.fetches.get_mut(&id) {
-            waiting.push(Waiting { ticket, extent });
+        }
+        self.catalog.add(facts);
+        self.stats.files += 1;
+        self.longest_block = self.longest_block.max(facts.size.min(self.plan.block_bytes));
+        let decision = self.rules.decide(facts, &LiveFacts::default());
+        self.assign(file, decision)
+    }
+
+    /// Put a file into the classes of its decision.
+    fn assign(&mut self, file: FileId, decision: Decision) -> Result<(), CoreError> {
+        let tier_bytes = self.plan.tiers.memory.bytes;
+        let class = match decision.cache {
+            None => NONE,
+            Some(action) => match self.classes.iter().position(|class| class.action == action) {
+                Some(index) => index as u32,
+                None => {
+                    self.classes.push(CacheClass::new(action, tier_bytes)?);
+                    self.classes.len() as u32 - 1
+                }
+            },
+        };
+        let prefetch = match decision.prefetch {
+            None => NONE,
+            Some(action) => match self.prefetches.iter().position(|class| class.action == action) {
+                Some(index) => index as u32,
+                None => {
+                    self.prefetches.push(PrefetchClass::new(action, tier_bytes)?);
+                    self.prefetches.len() as u32 - 1
+                }
+            },
+        };
+        let known = &mut self.catalog.files[file.0 as usize];
+        known.class = class;
+        if known.prefetch != prefetch {
+            known.prefetch = prefetch;
+            if prefetch != NONE && known.size > 0 {
+                let group = &mut self.prefetches[prefetch as usize];
+                group.has_members = true;
+                group.prefetcher.member(file);
+            }
         }
         Ok(())
     }
+
+    fn live_facts(&self, file: FileId) -> LiveFacts {
+        let known = &self.catalog.files[file.0 as usize];
+        let pattern = if known.contiguous >= PATTERN_READS {
+            Some(AccessPattern::Sequential)
+        } else if known.scattered >= PATTERN_READS {
+            Some(AccessPattern::Random)
+        } else {
+            None
+        };
+        LiveFacts {
+            pattern,
+            frequency: (known.reads > 0).then_some(u64::from(known.reads)),
+        }
+    }
+
+    /// Note how a file is read; decide anew when that changes a fact which some rule asks for.
+    fn observe(&mut self, extent: &Extent) -> Result<(), CoreError> {
+        let before = self.live_facts(extent.file);
+        let known = &mut self.catalog.files[extent.file.0 as usize];
+        if extent.offset == known.next_offset && known.reads > 0 {
+            known.contiguous = known.contiguous.saturating_add(1);
+            known.scattered = 0;
+        } else if extent.offset > 0 {
+            known.scattered = known.scattered.saturating_add(1);
+            known.contiguous = 0;
+        }
+        known.next_offset = extent.end();
+        known.reads = known.reads.saturating_add(1);
+        let count = known.reads;
+        let after = self.live_facts(extent.file);
+        // frequency: at powers of two, or each read would cost a decision
+        if after.pattern != before.pattern || count.is_power_of_two() {
+            let decision = self.rules.decide(&self.catalog.facts(extent.file), &after);
+            self.assign(extent.file, decision)?;
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, file: FileId, reader: ReaderId) -> Result<(), CoreError> {
+        let prefetch = self.catalog.files[self.known(file)?.0 as usize].prefetch;
+        if prefetch != NONE {
+            self.prefetches[prefetch as usize]
+                .prefetcher
+                .opened(file, reader, &self.catalog);
+        }
+        Ok(())
+    }
+
+    fn hinted(&mut self, files: &[FileId]) -> Result<(), CoreError> {
+        for &file in files {
+            self.known(file)?;
+        }
+        for (index, group) in self.prefetches.iter_mut().enumerate() {
+            let members: Vec<FileId> = files
+                .iter()
+                .copied()
+                .filter(|file| self.catalog.files[file.0 as usize].prefetch == index as u32)
+                .collect();
+            if !members.is_empty() {
+                group.prefetcher.hint(&members, &self.catalog);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, ticket: TicketId, extent: Extent, reader: ReaderId) -> Result<(), CoreError> {
+        let extent = self.within(extent)?;
+        if extent.length == 0 {
+            return Err(CoreError::Unknown {
+                what: "bytes of an empty read in file",
+                id: u64::from(extent.file.0),
+            });
+        }
+        if self.catalog.files[extent.file.0 as usize].is_dead {
+            self.stats.failed += 1;
+            self.effects.push_back(Effect::Fail {
+                ticket,
+                errno: ESTALE,
+            });
+            return Ok(());
+        }
+        if self.has_live_rules {
+            self.observe(&extent)?;
+        }
+        let prefetch = self.catalog.files[extent.file.0 as usize].prefetch;
+        if prefetch != NONE {
+            let seen = SeenRead {
+                file: extent.file,
+                offset: extent.offset,
+                end: extent.end(),
+                reader,
+            };
+            self.prefetches[prefetch as usize]
+                .prefetcher
+                .read(&seen, &self.catalog);
+        }
+        let block_bytes = self.plan.block_bytes;
+        let blocks = (extent.offset / block_bytes) as u32..=((extent.end() - 1) / block_bytes) as u32;
+        let mut read = Waiting {
+            extent,
+            reader,
+            missing: 0,
+            from: ServedFrom::Resident,
+        };
+        for index in blocks {
+            let slot = self.catalog.ensure_slot(extent.file, index);
+            let (from, is_missing) = self.want(slot, ticket);
+            read.from = farther(read.from, from);
+            read.missing += u32::from(is_missing);
+            self.catalog.blocks[slot as usize].pins += 1;
+        }
+        if read.missing == 0 {
+            self.serve(ticket, &read);
+        } else {
+            self.waiting.insert(ticket, read);
+        }
+        Ok(())
+    }
+
+    /// See to it that a block is held or on its way; say where it comes from and whether it must be waited for.
+    fn want(&mut self, slot: Slot, ticket: TicketId) -> (ServedFrom, bool) {
+        let block = &self.catalog.blocks[slot as usize];
+        if block.is_in_daemon {
+            let from = match (block.is_resident, block.staged != NONE) {
+                (true, _) => ServedFrom::Resident,
+                (false, true) => ServedFrom::Prefetched,
+                // still here from a demand fetch of the same pass
+                (false, false) => ServedFrom::Source,
+            };
+            return (from, false);
+        }
+        if let Some(id) = block.fetch {
+            return (self.join(id, ticket), true);
+        }
+        self.demand(slot, ticket);
+        (ServedFrom::Source, true)
+    }
+
+    /// Answer a read whose blocks are all held, and let each block find its place.
+    pub(crate) fn serve(&mut self, ticket: TicketId, read: &Waiting) {
+        self.effects.push_back(Effect::Serve {
+            ticket,
+            from: read.from,
+        });
+        self.stats.served(read.from).add(read.extent.length);
+        for slot in self.catalog.slots(&read.extent) {
+            let whole = self.catalog.extent(slot);
+            let part = Extent {
+                file: whole.file,
+                offset: whole.offset.max(read.extent.offset),
+                length: whole.end().min(read.extent.end()) - whole.offset.max(read.extent.offset),
+            };
+            let block = &mut self.catalog.blocks[slot as usize];
+            block.pins -= 1;
+            let entered = (part.length as u32).min(block.length - block.kernel);
+            block.kernel += entered;
+            self.stats.kernel_bytes += u64::from(entered);
+            if let Some(before) = self.last_block.insert(read.reader, slot)
+                && before != slot
+            {
+                self.moved_on(before);
+            }
+            self.was_read(slot, &part);
+        }
+    }
+
+    fn source_changed(&mut self, file: FileId, version: crate::Version) {
+        if self.catalog.files[file.0 as usize].is_dead {
+            return;
+        }
+        let mut stale: Vec<TicketId> = self
+            .waiting
+            .iter()
+            .filter(|(_, read)| read.extent.file == file)
+            .map(|(&ticket, _)| ticket)
+            .collect();
+        stale.sort_unstable(); // the map's order must not reach the effects
+        for ticket in stale {
+            self.fail(ticket, ESTALE);
+        }
+        let size = self.catalog.files[file.0 as usize].size;
+        for slot in self.catalog.slots(&Extent {
+            file,
+            offset: 0,
+            length: size,
+        }) {
+            self.forget_block(slot);
+        }
+        self.catalog.files[file.0 as usize].is_dead = true;
+        self.effects.push_back(Effect::Retire { file, version });
+    }
+
+    /// Answer a waiting read with an error.
+    pub(crate) fn fail(&mut self, ticket: TicketId, errno: i32) {
+        let Some(read) = self.waiting.remove(&ticket) else {
+            return;
+        };
+        for slot in self.catalog.slots(&read.extent) {
+            let block = &mut self.catalog.blocks[slot as usize];
+            block.pins -= 1;
+            if block.is_in_daemon && !block.is_resident && block.staged == NONE {
+                self.passing.push_back(slot);
+            }
+        }
+        self.stats.failed += 1;
+        self.effects.push_back(Effect::Fail { ticket, errno });
+    }
+
+    fn swap_plan(&mut self, plan: Plan) -> Result<(), CoreError> {
+        let rules = Rules::compile(&plan)?;
+        if plan.block_bytes != self.plan.block_bytes {
+            return Err(CoreError::Plan(format!(
+                "block_bytes changes from {} to {}: remount needed",
+                self.plan.block_bytes, plan.block_bytes
+            )));
+        }
+        if plan.observe != self.plan.observe {
+            return Err(CoreError::Plan("what is observed changes: remount needed".into()));
+        }
+        let decisions: Vec<Decision> = (0..self.catalog.files.len() as u32)
+            .map(|file| rules.decide(&self.catalog.facts(FileId(file)), &self.live_facts(FileId(file))))
+            .collect();
+        let caches = decisions.iter().filter_map(|decision| decision.cache.clone());
+        for action in caches.collect::<Vec<_>>() {
+            CacheClass::new(action, plan.tiers.memory.bytes)?; // refuse before anything is changed
+        }
+        let held: Vec<Slot> = self.resident_slots();
+        for &slot in &held {
+            self.disown(slot);
+        }
+        for slot in self.staged_slots() {
+            self.unstage(slot, false);
+            self.release(slot);
+        }
+        self.plan = plan;
+        self.has_live_rules = rules.need_live_facts();
+        self.rules = rules;
+        self.classes.clear();
+        self.prefetches.clear();
+        for fetch in self.fetches.values_mut() {
+            fetch.group = NONE;
+        }
+        for (file, decision) in decisions.into_iter().enumerate() {
+            self.catalog.files[file].prefetch = NONE;
+            self.assign(FileId(file as u32), decision)?;
+        }
+        for slot in held {
+            if !self.readmit(slot) {
+                self.release(slot);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resident_slots(&self) -> Vec<Slot> {
+        let blocks = self.catalog.blocks.iter().enumerate();
+        blocks
+            .filter(|(_, block)| block.is_resident)
+            .map(|(slot, _)| slot as Slot)
+            .collect()
+    }
+
+    fn staged_slots(&self) -> Vec<Slot> {
+        let blocks = self.catalog.blocks.iter().enumerate();
+        blocks
+            .filter(|(_, block)| block.staged != NONE)
+            .map(|(slot, _)| slot as Slot)
+            .collect()
+    }
+
+    fn note_peak(&mut self) {
+        let used = self.used_bytes();
+        self.stats.peak_bytes = self.stats.peak_bytes.max(used);
+    }
+
+    /// Whether nothing is under way: every read answered, every effect of the kernel confirmed.
+    pub fn is_quiescent(&self) -> bool {
+        self.waiting.is_empty()
+            && self.fetches.is_empty()
+            && self
+                .catalog
+                .blocks
+                .iter()
+                .all(|block| block.phase == Phase::Idle && block.pins == 0)
+    }
+
+    pub(crate) fn block_ref(&self, slot: Slot) -> BlockRef {
+        let block = &self.catalog.blocks[slot as usize];
+        BlockRef {
+            file: block.file,
+            index: block.index,
+        }
+    }
+}
+
+/// Where a read came from is where its farthest block came from.
+fn farther(a: ServedFrom, b: ServedFrom) -> ServedFrom {
+    let rank = |from| match from {
+        ServedFrom::Resident => 0,
+        ServedFrom::Prefetched => 1,
+        ServedFrom::Late => 2,
+        ServedFrom::Source => 3,
+    };
+    if rank(b) > rank(a) { b } else { a }
 }

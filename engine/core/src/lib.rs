@@ -9,18 +9,27 @@
 
 mod action;
 mod cache;
+mod catalog;
+mod class;
 mod effect;
 mod error;
 mod event;
+pub mod eviction;
+mod fetching;
 mod filetype;
+pub mod journal;
 mod plan;
+pub mod prefetch;
+mod residency;
 pub mod rules;
+mod stats;
 mod units;
 
 pub use action::{
     AppliedRule, CacheAction, CachePriority, Decision, PrefetchAction, PrefetchMode, Trigger, Winner,
 };
 pub use cache::Core;
+pub use catalog::Catalog;
 pub use effect::{Effect, FetchClass, ServedFrom, Tier};
 pub use error::CoreError;
 pub use event::{Event, FileFacts};
@@ -29,4 +38,5 @@ pub use plan::{
     ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
 };
 pub use rules::{AccessPattern, LiveFacts, Rules};
+pub use stats::{Stats, Tally};
 pub use units::{Extent, FetchId, FileId, Nanos, ReaderId, TicketId, Version};

@@ -1,0 +1,192 @@
+//! What the engine knows of files and their blocks: dense tables, grown on demand. Absent: decisions, budgets.
+
+use crate::eviction::Slot;
+use crate::prefetch::BlockRef;
+use crate::{Extent, FetchId, FileFacts, FileId, Version};
+
+/// No class, no slot.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Where a block stands with the kernel's copy of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Phase {
+    /// Nothing was asked of the kernel.
+    #[default]
+    Idle,
+    /// A `DropKernel` of the whole block is under way.
+    Dropping,
+    /// A `Fill` is under way.
+    Filling,
+}
+
+/// One block that was ever touched.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Block {
+    pub(crate) file: FileId,
+    pub(crate) index: u32,
+    /// Bytes of it [bytes].
+    pub(crate) length: u32,
+    /// Bytes that the kernel has, as far as the books know [bytes].
+    pub(crate) kernel: u32,
+    /// The class that owns it, while resident.
+    pub(crate) class: u32,
+    /// The prefetch class whose staged block it is, or `NONE`.
+    pub(crate) staged: u32,
+    pub(crate) fetch: Option<FetchId>,
+    /// Reads not yet answered that need it.
+    pub(crate) pins: u32,
+    pub(crate) phase: Phase,
+    pub(crate) is_resident: bool,
+    /// The driver holds its bytes.
+    pub(crate) is_in_daemon: bool,
+    /// Its last page is left out of the kernel on purpose.
+    pub(crate) is_sentinel: bool,
+    /// How often the kernel lost it against our will.
+    pub(crate) losses: u8,
+}
+
+/// One version of one file.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) size: u64,
+    pub(crate) mtime_ns: i64,
+    pub(crate) version: Version,
+    path: (u32, u32),
+    pub(crate) first: Slot,
+    pub(crate) class: u32,
+    pub(crate) prefetch: u32,
+    pub(crate) is_dead: bool,
+    /// Blocks of it that are silently held.
+    pub(crate) silent_blocks: u32,
+    /// For live facts: end of the last read, contiguous and scattered reads in a row, reads seen.
+    pub(crate) next_offset: u64,
+    pub(crate) contiguous: u8,
+    pub(crate) scattered: u8,
+    pub(crate) reads: u32,
+}
+
+/// All files and blocks.
+pub struct Catalog {
+    block_bytes: u64,
+    pub(crate) files: Vec<File>,
+    pub(crate) blocks: Vec<Block>,
+    /// All paths, one after the other: one allocation for a million files.
+    paths: Vec<u8>,
+}
+
+impl Catalog {
+    pub(crate) fn new(block_bytes: u64) -> Catalog {
+        Catalog {
+            block_bytes,
+            files: Vec::new(),
+            blocks: Vec::new(),
+            paths: Vec::new(),
+        }
+    }
+
+    /// Size of a cache block [bytes].
+    pub fn block_bytes(&self) -> u64 {
+        self.block_bytes
+    }
+
+    /// Number of blocks of a file; 0 for one that is unknown, empty or retired.
+    pub fn block_count(&self, file: FileId) -> u32 {
+        match self.files.get(file.0 as usize) {
+            Some(facts) if !facts.is_dead => facts.size.div_ceil(self.block_bytes) as u32,
+            _ => 0,
+        }
+    }
+
+    /// Whether a block is neither held nor on its way.
+    pub fn is_absent(&self, block: BlockRef) -> bool {
+        match self.slot(block) {
+            Some(slot) => {
+                let block = &self.blocks[slot as usize];
+                !block.is_resident && !block.is_in_daemon && block.fetch.is_none()
+            }
+            None => true,
+        }
+    }
+
+    /// Whether all blocks of a file are held in the kernel, so that its reads are silent.
+    pub fn is_silent(&self, file: FileId) -> bool {
+        let count = self.block_count(file);
+        count > 0 && self.files[file.0 as usize].silent_blocks == count
+    }
+
+    pub(crate) fn add(&mut self, facts: &FileFacts) {
+        let start = self.paths.len() as u32;
+        self.paths.extend_from_slice(&facts.path);
+        self.files.push(File {
+            size: facts.size,
+            mtime_ns: facts.mtime_ns,
+            version: facts.version,
+            path: (start, facts.path.len() as u32),
+            first: NONE,
+            class: NONE,
+            prefetch: NONE,
+            is_dead: false,
+            silent_blocks: 0,
+            next_offset: 0,
+            contiguous: 0,
+            scattered: 0,
+            reads: 0,
+        });
+    }
+
+    pub(crate) fn facts(&self, file: FileId) -> FileFacts {
+        let known = &self.files[file.0 as usize];
+        let (start, length) = (known.path.0 as usize, known.path.1 as usize);
+        FileFacts {
+            path: self.paths[start..start + length].to_vec(),
+            size: known.size,
+            mtime_ns: known.mtime_ns,
+            version: known.version,
+        }
+    }
+
+    pub(crate) fn slot(&self, block: BlockRef) -> Option<Slot> {
+        let first = self.files.get(block.file.0 as usize)?.first;
+        (first != NONE).then(|| first + block.index)
+    }
+
+    /// The slot of a block, made if the file is touched for the first time.
+    pub(crate) fn ensure_slot(&mut self, file: FileId, index: u32) -> Slot {
+        let count = self.block_count(file);
+        let known = &mut self.files[file.0 as usize];
+        if known.first == NONE {
+            known.first = self.blocks.len() as Slot;
+            let size = known.size;
+            self.blocks.extend((0..count).map(|index| Block {
+                file,
+                index,
+                length: self.block_bytes.min(size - u64::from(index) * self.block_bytes) as u32,
+                class: NONE,
+                staged: NONE,
+                ..Block::default()
+            }));
+        }
+        self.files[file.0 as usize].first + index
+    }
+
+    /// Slots of the blocks that an extent touches, as far as the file was ever touched.
+    pub(crate) fn slots(&self, extent: &Extent) -> std::ops::Range<Slot> {
+        let known = &self.files[extent.file.0 as usize];
+        if known.first == NONE || extent.length == 0 {
+            return 0..0;
+        }
+        let first = (extent.offset / self.block_bytes) as u32;
+        let last = (extent.end() - 1) / self.block_bytes;
+        let last = (last as u32 + 1).min(known.size.div_ceil(self.block_bytes) as u32);
+        known.first + first.min(last)..known.first + last
+    }
+
+    pub(crate) fn extent(&self, slot: Slot) -> Extent {
+        let block = &self.blocks[slot as usize];
+        Extent {
+            file: block.file,
+            offset: u64::from(block.index) * self.block_bytes,
+            length: u64::from(block.length),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Cache policies: which block must leave. One file per policy, one line in [`POLICIES`].
+//!
+//! Owns: the contract of a policy and the list of all. Absent: bytes, budgets and tiers (the tier's business).
+
+mod belady;
+mod fifo;
+mod list;
+mod lru;
+mod pinned;
+
+pub use belady::Belady;
+pub use fifo::Fifo;
+pub use lru::Lru;
+pub use pinned::Pinned;
+
+use serde::Serialize;
+
+/// Index of a block among all blocks that the engine knows; dense.
+pub type Slot = u32;
+
+/// Never used again, or unknown.
+pub const NO_NEXT_USE: u64 = u64::MAX;
+
+/// What a policy must see to decide well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Needs {
+    /// Reads that found nothing: blocks can be held in the kernel, their hits are silent.
+    Misses,
+    /// Opens too.
+    Opens,
+    /// Every read: blocks are held in the daemon, each read is one message.
+    Reads,
+}
+
+/// An order of eviction over the blocks of one class.
+///
+/// The caller guarantees that `insert` names a block that is not in, `touch` and `remove` one that is.
+pub trait Eviction: Send {
+    /// A block enters.
+    fn insert(&mut self, slot: Slot);
+    /// A block was read.
+    fn touch(&mut self, slot: Slot);
+    /// A block leaves, for whatever reason.
+    fn remove(&mut self, slot: Slot);
+    /// The block that should leave next; it stays in until `remove`. None when nothing may be evicted.
+    fn victim(&mut self) -> Option<Slot>;
+    /// When the block of the following `insert` or `touch` is read again [access index]; only in simulation.
+    fn foresee(&mut self, _slot: Slot, _next_use: u64) {}
+}
+
+/// One line of the list of policies.
+#[derive(Clone, Copy, Serialize)]
+pub struct PolicyInfo {
+    /// As recipes name it.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// What it must see.
+    pub needs: Needs,
+    /// Needs the future, which only a simulation has.
+    pub simulation_only: bool,
+    #[serde(skip)]
+    make: fn() -> Box<dyn Eviction>,
+}
+
+/// Every policy.
+pub const POLICIES: &[PolicyInfo] = &[
+    PolicyInfo {
+        name: "belady",
+        summary: "Evicts the block whose next read is farthest: the bound of every demand policy.",
+        needs: Needs::Reads,
+        simulation_only: true,
+        make: || Box::new(Belady::default()),
+    },
+    PolicyInfo {
+        name: "fifo",
+        summary: "Evicts the block that came first; reads need not be seen.",
+        needs: Needs::Misses,
+        simulation_only: false,
+        make: || Box::new(Fifo::default()),
+    },
+    PolicyInfo {
+        name: "lru",
+        summary: "Evicts the block that was read longest ago.",
+        needs: Needs::Reads,
+        simulation_only: false,
+        make: || Box::new(Lru::default()),
+    },
+    PolicyInfo {
+        name: "pinned",
+        summary: "Never evicts: what came first stays. The optimum of shuffled epochs.",
+        needs: Needs::Misses,
+        simulation_only: false,
+        make: || Box::new(Pinned),
+    },
+];
+
+impl PolicyInfo {
+    /// Find a policy by its name.
+    pub fn find(name: &str) -> Option<&'static PolicyInfo> {
+        POLICIES.iter().find(|policy| policy.name == name)
+    }
+
+    /// Start an empty order.
+    pub fn make(&self) -> Box<dyn Eviction> {
+        (self.make)()
+    }
+}

@@ -1,0 +1,308 @@
+//! What is on its way from the source: single flight per block, room within the budget, demand before prefetch.
+//! Absent: who transfers it and how fast.
+
+use crate::cache::{Core, INODE_BYTES, Waiting};
+use crate::catalog::{NONE, Phase};
+use crate::eviction::Slot;
+use crate::prefetch::BlockRef;
+use crate::{CoreError, Effect, FetchClass, FetchId, Nanos, ServedFrom, TicketId, Tier};
+
+/// Blocks kept free for demand fetches, so that prefetched and held bytes never make a reader wait for room.
+const HEADROOM_BLOCKS: u64 = 4;
+/// The headroom's limit as a part of the budget, 1 / 8.
+const HEADROOM_PART: u64 = 8;
+/// How often a held block is restored before the kernel has the last word.
+const MOST_LOSSES: u8 = 3;
+
+/// One fetch that was asked for.
+pub(crate) struct Fetch {
+    pub(crate) slot: Slot,
+    pub(crate) class: FetchClass,
+    /// The prefetch class that asked, or `NONE`.
+    pub(crate) group: u32,
+    pub(crate) tickets: Vec<TicketId>,
+    /// Waits for room; the driver does not know of it yet.
+    pub(crate) is_queued: bool,
+    pub(crate) is_unwanted: bool,
+}
+
+impl Core {
+    /// Bytes of the budget in use: kernel pages, the driver's bytes, fetches under way, inodes [bytes].
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.stats.kernel_bytes
+            + self.stats.daemon_bytes
+            + self.stats.in_flight_bytes
+            + self.stats.files * INODE_BYTES
+    }
+
+    /// What demand fetches find free at any time [bytes].
+    pub(crate) fn headroom_bytes(&self) -> u64 {
+        (HEADROOM_BLOCKS * self.longest_block).min(self.plan.tiers.memory.bytes / HEADROOM_PART)
+    }
+
+    /// Join a fetch under way.
+    pub(crate) fn join(&mut self, id: FetchId, ticket: TicketId) -> ServedFrom {
+        let Some(fetch) = self.fetches.get_mut(&id) else {
+            return ServedFrom::Source;
+        };
+        fetch.tickets.push(ticket);
+        fetch.is_unwanted = false;
+        match fetch.class {
+            FetchClass::Prefetch => ServedFrom::Late,
+            FetchClass::Demand | FetchClass::Refill => ServedFrom::Source,
+        }
+    }
+
+    /// Start a fetch that a reader waits for.
+    pub(crate) fn demand(&mut self, slot: Slot, ticket: TicketId) {
+        let id = self.new_fetch(slot, FetchClass::Demand, NONE);
+        if let Some(fetch) = self.fetches.get_mut(&id) {
+            fetch.tickets.push(ticket);
+        }
+        if self.queued.is_empty() && self.make_room(slot) {
+            self.start(id);
+        } else {
+            self.queued.push_back((slot, id));
+        }
+    }
+
+    fn new_fetch(&mut self, slot: Slot, class: FetchClass, group: u32) -> FetchId {
+        let id = FetchId(self.next_fetch);
+        self.next_fetch += 1;
+        let fetch = Fetch {
+            slot,
+            class,
+            group,
+            tickets: Vec::new(),
+            is_queued: true,
+            is_unwanted: false,
+        };
+        self.fetches.insert(id, fetch);
+        self.catalog.blocks[slot as usize].fetch = Some(id);
+        id
+    }
+
+    fn start(&mut self, id: FetchId) {
+        let Some(fetch) = self.fetches.get_mut(&id) else {
+            return;
+        };
+        fetch.is_queued = false;
+        let extent = self.catalog.extent(fetch.slot);
+        self.stats.in_flight_bytes += extent.length;
+        self.effects.push_back(Effect::Fetch {
+            id,
+            extent,
+            class: fetch.class,
+            streams: 1,
+            deadline: Nanos(self.now.0.saturating_add(self.deadline_ns)),
+        });
+    }
+
+    /// Free the bytes of a block that a reader waits for. One block always gets through.
+    fn make_room(&mut self, slot: Slot) -> bool {
+        let need = u64::from(self.catalog.blocks[slot as usize].length);
+        let budget = self.plan.tiers.memory.bytes;
+        while self.used_bytes() + need > budget {
+            if !self.evict_passing() && !self.evict_staged() && !self.evict_resident(None) {
+                // pages that the kernel was told to drop come back soon; without any, waiting would be for ever
+                let is_coming = self.stats.in_flight_bytes > 0 || self.dropping > 0;
+                return !is_coming;
+            }
+        }
+        true
+    }
+
+    /// Start what waited for room, then fetch ahead as far as there is room left.
+    pub(crate) fn pump(&mut self) {
+        // what was read in part and staged gives way first when pages that were filled exceed the budget
+        while self.used_bytes() > self.plan.tiers.memory.bytes
+            && (self.evict_passing() || self.evict_staged())
+        {}
+        while let Some(&(slot, id)) = self.queued.front() {
+            if !self.fetches.contains_key(&id) {
+                self.queued.pop_front();
+                continue;
+            }
+            if !self.make_room(slot) {
+                return;
+            }
+            self.queued.pop_front();
+            self.start(id);
+        }
+        for group in 0..self.prefetches.len() {
+            self.fetch_ahead(group);
+        }
+    }
+
+    fn fetch_ahead(&mut self, index: usize) {
+        while let Some(block) = self.prefetches[index].prefetcher.stale(&self.catalog) {
+            if let Some(slot) = self.catalog.slot(block)
+                && self.catalog.blocks[slot as usize].staged == index as u32
+                && self.catalog.blocks[slot as usize].pins == 0
+            {
+                self.unstage(slot, false);
+                self.release(slot);
+            }
+        }
+        let budget = self.plan.tiers.memory.bytes;
+        let headroom = self.headroom_bytes();
+        loop {
+            let group = &self.prefetches[index];
+            let longest = self.longest_block;
+            let has_place = group.outstanding < group.action.depth
+                && (group.bytes + longest <= group.cap_bytes || group.bytes == 0);
+            if !has_place || self.used_bytes() + longest + headroom > budget {
+                return;
+            }
+            let Some(block) = self.prefetches[index].prefetcher.next(&self.catalog) else {
+                return;
+            };
+            self.prefetch(index, block);
+        }
+    }
+
+    fn prefetch(&mut self, index: usize, block: BlockRef) {
+        if block.index >= self.catalog.block_count(block.file) || !self.catalog.is_absent(block) {
+            return;
+        }
+        let slot = self.catalog.ensure_slot(block.file, block.index);
+        let id = self.new_fetch(slot, FetchClass::Prefetch, index as u32);
+        let group = &mut self.prefetches[index];
+        group.outstanding += 1;
+        group.bytes += u64::from(self.catalog.blocks[slot as usize].length);
+        self.start(id);
+    }
+
+    /// Restore a held block that the kernel lost.
+    pub(crate) fn refill(&mut self, slot: Slot) {
+        let block = &mut self.catalog.blocks[slot as usize];
+        block.losses = block.losses.saturating_add(1);
+        if block.fetch.is_some() {
+            return;
+        }
+        let need = u64::from(block.length);
+        let fits = self.used_bytes() + need + self.headroom_bytes() <= self.plan.tiers.memory.bytes;
+        if self.catalog.blocks[slot as usize].losses > MOST_LOSSES || !fits {
+            self.disown(slot);
+            self.release(slot);
+            return;
+        }
+        let id = self.new_fetch(slot, FetchClass::Refill, NONE);
+        self.start(id);
+    }
+
+    pub(crate) fn fetch_done(&mut self, id: FetchId) -> Result<(), CoreError> {
+        let fetch = self.end(id)?;
+        let slot = fetch.slot;
+        let length = u64::from(self.catalog.blocks[slot as usize].length);
+        self.stats.fetched(fetch.class).add(length);
+        self.stats.daemon_bytes += length;
+        self.catalog.blocks[slot as usize].is_in_daemon = true;
+        let is_dead = self.catalog.files[self.catalog.blocks[slot as usize].file.0 as usize].is_dead;
+        if fetch.class == FetchClass::Prefetch && fetch.group != NONE {
+            let block = self.block_ref(slot);
+            let group = &mut self.prefetches[fetch.group as usize];
+            group.outstanding -= 1;
+            if fetch.tickets.is_empty() && !is_dead && !fetch.is_unwanted {
+                self.catalog.blocks[slot as usize].staged = fetch.group;
+                self.passing.push_back(slot);
+            } else {
+                group.bytes -= length;
+                group.prefetcher.outcome(block, !fetch.tickets.is_empty());
+                let tally = if fetch.tickets.is_empty() {
+                    &mut self.stats.prefetch_wasted
+                } else {
+                    &mut self.stats.prefetch_used
+                };
+                tally.add(length);
+            }
+        }
+        let mut was_served = false;
+        for ticket in &fetch.tickets {
+            let Some(read) = self.waiting.get_mut(ticket) else {
+                continue;
+            };
+            read.missing -= 1;
+            was_served = true;
+            if read.missing == 0
+                && let Some(read) = self.waiting.remove(ticket)
+            {
+                self.serve(*ticket, &read);
+            }
+        }
+        let block = &self.catalog.blocks[slot as usize];
+        if was_served || block.staged != NONE {
+            return Ok(());
+        }
+        if block.is_resident && self.part_of(slot) == Tier::Kernel && block.phase == Phase::Idle {
+            self.fill(slot);
+        } else if !block.is_resident {
+            self.release(slot);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fetch_failed(&mut self, id: FetchId, errno: i32) -> Result<(), CoreError> {
+        let fetch = self.end(id)?;
+        self.stats.fetches_failed += 1;
+        if fetch.class == FetchClass::Prefetch && fetch.group != NONE {
+            let block = self.block_ref(fetch.slot);
+            let length = u64::from(self.catalog.blocks[fetch.slot as usize].length);
+            let group = &mut self.prefetches[fetch.group as usize];
+            group.outstanding -= 1;
+            group.bytes -= length;
+            group.prefetcher.outcome(block, false);
+        }
+        for ticket in fetch.tickets {
+            self.fail(ticket, errno);
+        }
+        // a held block that could not be restored is held no longer
+        let block = &self.catalog.blocks[fetch.slot as usize];
+        if block.is_resident && !block.is_in_daemon && block.kernel == 0 {
+            self.disown(fetch.slot);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, id: FetchId) -> Result<Fetch, CoreError> {
+        match self.fetches.get(&id) {
+            Some(fetch) if !fetch.is_queued => {}
+            _ => {
+                return Err(CoreError::Unknown {
+                    what: "fetch",
+                    id: id.0,
+                });
+            }
+        }
+        let fetch = self.fetches.remove(&id).ok_or(CoreError::Unknown {
+            what: "fetch",
+            id: id.0,
+        })?;
+        let block = &mut self.catalog.blocks[fetch.slot as usize];
+        block.fetch = None;
+        self.stats.in_flight_bytes -= u64::from(block.length);
+        Ok(fetch)
+    }
+
+    /// A fetch is no longer wanted: its bytes go when they come. One that waits for room is forgotten at once.
+    pub(crate) fn cancel(&mut self, id: FetchId) {
+        let Some(fetch) = self.fetches.get_mut(&id) else {
+            return;
+        };
+        if fetch.is_queued {
+            self.catalog.blocks[fetch.slot as usize].fetch = None;
+            self.fetches.remove(&id);
+        } else {
+            fetch.is_unwanted = true;
+            self.effects.push_back(Effect::Cancel { id });
+        }
+    }
+
+    /// Whether a read still waits; for tests of the protocol.
+    pub fn waiting_reads(&self) -> usize {
+        self.waiting
+            .values()
+            .filter(|read: &&Waiting| read.missing > 0)
+            .count()
+    }
+}

@@ -1,0 +1,117 @@
+//! Prefetchers: which block is worth fetching before it is asked for. One file per prefetcher, one line in [`PREFETCHERS`].
+//!
+//! Owns: the contract of a prefetcher and the list of all. Absent: budgets, depth and staging (the core's business): a
+//! prefetcher is asked for the next block only when there is room for it.
+
+mod epoch_set;
+mod sequence;
+mod sequential;
+mod whole_file;
+
+use serde::Serialize;
+
+use crate::action::{PrefetchAction, PrefetchMode};
+use crate::catalog::Catalog;
+use crate::eviction::Needs;
+use crate::{FileId, ReaderId};
+
+/// One block of one file, by its index in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockRef {
+    /// The file.
+    pub file: FileId,
+    /// Index of the block in the file.
+    pub index: u32,
+}
+
+/// A read as a prefetcher sees it: only reads that reach the daemon.
+#[derive(Debug, Clone, Copy)]
+pub struct SeenRead {
+    /// The file.
+    pub file: FileId,
+    /// First byte [bytes].
+    pub offset: u64,
+    /// First byte after it [bytes].
+    pub end: u64,
+    /// Who reads.
+    pub reader: ReaderId,
+}
+
+/// Decides what is fetched ahead for the files of one class.
+pub trait Prefetcher: Send {
+    /// A file of the class became known.
+    fn member(&mut self, _file: FileId) {}
+    /// A file was opened (only where opens are observed).
+    fn opened(&mut self, _file: FileId, _reader: ReaderId, _catalog: &Catalog) {}
+    /// A read was seen, before it is answered.
+    fn read(&mut self, read: &SeenRead, catalog: &Catalog);
+    /// Files will be read in this order.
+    fn hint(&mut self, _files: &[FileId], _catalog: &Catalog) {}
+    /// The next block to fetch, absent from the cache; asked again after each that was issued.
+    fn next(&mut self, catalog: &Catalog) -> Option<BlockRef>;
+    /// A staged block that is no longer worth its place.
+    fn stale(&mut self, _catalog: &Catalog) -> Option<BlockRef> {
+        None
+    }
+    /// A fetched block was read, or left without.
+    fn outcome(&mut self, _block: BlockRef, _was_used: bool) {}
+}
+
+/// One line of the list of prefetchers.
+#[derive(Clone, Copy, Serialize)]
+pub struct PrefetcherInfo {
+    /// As recipes name it.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// What it must see.
+    pub needs: Needs,
+    /// The parameters that it reads.
+    pub parameters: &'static [&'static str],
+    #[serde(skip)]
+    mode: PrefetchMode,
+    #[serde(skip)]
+    make: fn(&PrefetchAction) -> Box<dyn Prefetcher>,
+}
+
+/// Every prefetcher.
+pub const PREFETCHERS: &[PrefetcherInfo] = &[
+    PrefetcherInfo {
+        name: "epoch_set",
+        summary: "Fetches whatever of the class was not read in this epoch: for shuffled epochs.",
+        needs: Needs::Misses,
+        parameters: &["share", "depth"],
+        mode: PrefetchMode::EpochSet,
+        make: |action| Box::new(epoch_set::EpochSet::new(action)),
+    },
+    PrefetcherInfo {
+        name: "sequence",
+        summary: "Fetches the next files of a hinted order, or of the order of the epoch before.",
+        needs: Needs::Misses,
+        parameters: &["share", "depth", "files"],
+        mode: PrefetchMode::Sequence,
+        make: |action| Box::new(sequence::Sequence::new(action)),
+    },
+    PrefetcherInfo {
+        name: "sequential",
+        summary: "Fetches ahead of each reader within a file, in a window that doubles while it reads on.",
+        needs: Needs::Misses,
+        parameters: &["share", "depth", "window_bytes"],
+        mode: PrefetchMode::Sequential,
+        make: |action| Box::new(sequential::Sequential::new(action)),
+    },
+    PrefetcherInfo {
+        name: "whole_file",
+        summary: "Fetches the rest of a file when its first byte is touched.",
+        needs: Needs::Misses,
+        parameters: &["share", "depth", "trigger"],
+        mode: PrefetchMode::WholeFile,
+        make: |action| Box::new(whole_file::WholeFile::new(action)),
+    },
+];
+
+/// Start the prefetcher that an action names.
+pub fn make(action: &PrefetchAction) -> Option<Box<dyn Prefetcher>> {
+    let info = PREFETCHERS.iter().find(|info| info.mode == action.mode)?;
+    Some((info.make)(action))
+}

@@ -1,0 +1,485 @@
+//! What stays, in which part of the tier, and what leaves. Absent: when somebody reads; what is fetched.
+//!
+//! A block that a kernel-part policy admits is recharged: its pages came by a reader's READ and are charged to the reader's
+//! cgroup, so they are dropped and filled again by the daemon, from the bytes it still holds.
+
+use crate::cache::{Core, INODE_BYTES};
+use crate::catalog::{NONE, Phase};
+use crate::eviction::Slot;
+use crate::{CachePriority, Effect, Extent, FileId, Tier};
+
+const PAGE_BYTES: u64 = 4096;
+/// One held block in so many has a sentinel page: unbiased estimates at 1 % of the cost of seeing everything.
+const SENTINEL_ONE_IN: u64 = 100;
+
+impl Core {
+    pub(crate) fn part_of(&self, slot: Slot) -> Tier {
+        self.classes[self.catalog.blocks[slot as usize].class as usize].part
+    }
+
+    /// A read of (a part of) a block was answered.
+    pub(crate) fn was_read(&mut self, slot: Slot, part: &Extent) {
+        self.unstage(slot, true);
+        let whole = self.catalog.extent(slot);
+        let is_end = part.end() == whole.end();
+        let block = &self.catalog.blocks[slot as usize];
+        if block.is_resident {
+            let class = block.class as usize;
+            self.classes[class].policy.touch(slot);
+            match self.classes[class].part {
+                Tier::Kernel => self.read_of_held(slot, part),
+                _ if is_end => self.drop_kernel(slot),
+                _ => {}
+            }
+        } else if self.admit(slot) {
+            match self.part_of(slot) {
+                Tier::Kernel => self.drop_kernel(slot),
+                _ if is_end => self.drop_kernel(slot),
+                _ => {}
+            }
+        } else if is_end {
+            self.release(slot);
+        } else {
+            self.passing.push_back(slot);
+        }
+    }
+
+    /// A held block was read although the kernel should have it: a sentinel, a fill under way, or lost pages.
+    fn read_of_held(&mut self, slot: Slot, part: &Extent) {
+        let block = &self.catalog.blocks[slot as usize];
+        if block.phase != Phase::Idle {
+            return; // the drop or fill under way ends it
+        }
+        if block.is_sentinel && part.offset >= self.sentinel_page(slot).offset {
+            self.stats.sentinel_reads += 1;
+            let extent = self.sentinel_page(slot);
+            self.effects.push_back(Effect::DropKernel { extent });
+        } else {
+            self.drop_kernel(slot);
+        }
+    }
+
+    /// A reader went on to another block: pages that must stay visible can go now, without hurting its read-ahead.
+    pub(crate) fn moved_on(&mut self, slot: Slot) {
+        let block = &self.catalog.blocks[slot as usize];
+        if block.pins > 0 || block.kernel == 0 || block.phase != Phase::Idle {
+            return;
+        }
+        if !block.is_resident || self.part_of(slot) == Tier::Daemon {
+            self.drop_kernel(slot);
+        }
+    }
+
+    /// Try to make a block that the driver holds resident in its class.
+    pub(crate) fn admit(&mut self, slot: Slot) -> bool {
+        let block = &self.catalog.blocks[slot as usize];
+        let file = &self.catalog.files[block.file.0 as usize];
+        let (class, length) = (file.class, u64::from(block.length));
+        if class == NONE || file.is_dead || !self.find_place(class as usize, length) {
+            return false;
+        }
+        let owner = &mut self.classes[class as usize];
+        owner.bytes += length;
+        owner.policy.insert(slot);
+        let (part, lock) = (owner.part, owner.action.lock);
+        let block = &mut self.catalog.blocks[slot as usize];
+        block.is_resident = true;
+        block.class = class;
+        self.stats.admitted.add(length);
+        if part == Tier::Kernel {
+            self.catalog.files[self.catalog.blocks[slot as usize].file.0 as usize].silent_blocks += 1;
+            self.stats.silent_blocks += 1;
+        }
+        let extent = self.catalog.extent(slot);
+        self.effects.push_back(Effect::Keep { extent, tier: part });
+        if lock {
+            self.effects.push_back(Effect::Lock { extent });
+        }
+        true
+    }
+
+    /// Admit a block under a new plan, where the bytes may already be.
+    pub(crate) fn readmit(&mut self, slot: Slot) -> bool {
+        let was_silent = self.catalog.blocks[slot as usize].kernel > 0;
+        if !self.admit(slot) {
+            return false;
+        }
+        let block = &self.catalog.blocks[slot as usize];
+        match self.part_of(slot) {
+            Tier::Kernel if was_silent => {}
+            Tier::Kernel if block.is_in_daemon && block.phase == Phase::Idle => self.fill(slot),
+            // bytes that only the kernel has cannot move to the daemon
+            Tier::Daemon if !block.is_in_daemon => {
+                self.disown(slot);
+                return false;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Whether a class may grow: below its cap, its part and the budget, evicting where its policy allows.
+    fn find_place(&mut self, class: usize, length: u64) -> bool {
+        loop {
+            let owner = &self.classes[class];
+            if owner.bytes + length <= owner.cap_bytes && self.part_has_room(owner.part, length) {
+                break;
+            }
+            if !self.evict_from(class) {
+                return false;
+            }
+        }
+        loop {
+            let held: u64 = self.classes.iter().map(|class| class.bytes).sum();
+            let needed = held
+                + length
+                + self.staging_reserve()
+                + self.headroom_bytes()
+                + self.stats.files * INODE_BYTES;
+            if needed <= self.plan.tiers.memory.bytes {
+                return true;
+            }
+            let priority = self.classes[class].action.priority;
+            if !self.evict_from(class) && !self.evict_resident(Some(priority)) {
+                return false;
+            }
+        }
+    }
+
+    fn part_has_room(&self, part: Tier, length: u64) -> bool {
+        let memory = &self.plan.tiers.memory;
+        let kernel = (memory.kernel_share * memory.bytes as f64) as u64;
+        let limit = if part == Tier::Kernel {
+            kernel
+        } else {
+            memory.bytes - kernel
+        };
+        let held: u64 = self
+            .classes
+            .iter()
+            .filter(|class| class.part == part)
+            .map(|class| class.bytes)
+            .sum();
+        held + length <= limit
+    }
+
+    /// What held blocks must leave for staging [bytes].
+    fn staging_reserve(&self) -> u64 {
+        let groups = self.prefetches.iter().filter(|group| group.has_members);
+        groups.map(|group| group.cap_bytes).sum()
+    }
+
+    /// Evict the policy's victim of one class.
+    fn evict_from(&mut self, class: usize) -> bool {
+        let Some(victim) = self.classes[class].policy.victim() else {
+            return false;
+        };
+        if self.catalog.blocks[victim as usize].pins > 0 {
+            return false;
+        }
+        self.disown(victim);
+        self.release(victim);
+        true
+    }
+
+    /// Evict from the class of the lowest priority; with `below`, only from classes of lower priority.
+    pub(crate) fn evict_resident(&mut self, below: Option<CachePriority>) -> bool {
+        let mut order: Vec<usize> = (0..self.classes.len())
+            .filter(|&class| below.is_none_or(|limit| self.classes[class].action.priority < limit))
+            .collect();
+        order.sort_by_key(|&class| self.classes[class].action.priority);
+        order.into_iter().any(|class| self.evict_from(class))
+    }
+
+    /// Let the oldest block go that nobody owns and nobody waits for.
+    pub(crate) fn evict_passing(&mut self) -> bool {
+        self.evict_transient(false)
+    }
+
+    /// Let the oldest staged block go, unread.
+    pub(crate) fn evict_staged(&mut self) -> bool {
+        self.evict_transient(true)
+    }
+
+    fn evict_transient(&mut self, staged: bool) -> bool {
+        let is_gone = |core: &Core, slot: Slot| {
+            let block = &core.catalog.blocks[slot as usize];
+            !block.is_in_daemon || block.is_resident
+        };
+        while let Some(&slot) = self.passing.front() {
+            if !is_gone(self, slot) {
+                break;
+            }
+            self.passing.pop_front();
+        }
+        let found = self.passing.iter().position(|&slot| {
+            let block = &self.catalog.blocks[slot as usize];
+            block.is_in_daemon && !block.is_resident && block.pins == 0 && (block.staged != NONE) == staged
+        });
+        let Some(slot) = found.and_then(|position| self.passing.remove(position)) else {
+            return false;
+        };
+        self.unstage(slot, false);
+        self.release(slot);
+        true
+    }
+
+    /// End a block's time in the staging area.
+    pub(crate) fn unstage(&mut self, slot: Slot, was_used: bool) {
+        let staged = std::mem::replace(&mut self.catalog.blocks[slot as usize].staged, NONE);
+        if staged == NONE {
+            return;
+        }
+        let block = self.block_ref(slot);
+        let length = u64::from(self.catalog.blocks[slot as usize].length);
+        let group = &mut self.prefetches[staged as usize];
+        group.bytes -= length;
+        group.prefetcher.outcome(block, was_used);
+        let tally = if was_used {
+            &mut self.stats.prefetch_used
+        } else {
+            &mut self.stats.prefetch_wasted
+        };
+        tally.add(length);
+    }
+
+    /// Take a block from its policy; its bytes stay where they are.
+    pub(crate) fn disown(&mut self, slot: Slot) {
+        let block = &mut self.catalog.blocks[slot as usize];
+        if !std::mem::take(&mut block.is_resident) {
+            return;
+        }
+        let (class, length, file) = (block.class as usize, u64::from(block.length), block.file);
+        if std::mem::take(&mut block.is_sentinel) {
+            self.stats.sentinel_blocks -= 1;
+        }
+        let owner = &mut self.classes[class];
+        owner.policy.remove(slot);
+        owner.bytes -= length;
+        self.stats.evicted.add(length);
+        if owner.part == Tier::Kernel {
+            self.catalog.files[file.0 as usize].silent_blocks -= 1;
+            self.stats.silent_blocks -= 1;
+        }
+    }
+
+    /// Let go of all copies of a block that no policy owns.
+    pub(crate) fn release(&mut self, slot: Slot) {
+        if self.catalog.blocks[slot as usize].pins > 0 {
+            self.passing.push_back(slot); // a read still waits for it together with another block
+            return;
+        }
+        self.drop_daemon(slot);
+        if self.catalog.blocks[slot as usize].kernel > 0 {
+            self.drop_kernel(slot);
+        }
+    }
+
+    fn drop_daemon(&mut self, slot: Slot) {
+        let block = &mut self.catalog.blocks[slot as usize];
+        // a fill under way still reads these bytes: `filled` ends it
+        if block.phase == Phase::Filling || !block.is_in_daemon {
+            return;
+        }
+        block.is_in_daemon = false;
+        self.stats.daemon_bytes -= u64::from(block.length);
+        let extent = self.catalog.extent(slot);
+        self.effects.push_back(Effect::DropDaemon { extent });
+    }
+
+    pub(crate) fn drop_kernel(&mut self, slot: Slot) {
+        let block = &mut self.catalog.blocks[slot as usize];
+        if block.phase != Phase::Idle {
+            return;
+        }
+        block.phase = Phase::Dropping;
+        self.dropping += 1;
+        let extent = self.catalog.extent(slot);
+        self.effects.push_back(Effect::DropKernel { extent });
+    }
+
+    /// Push a held block into the kernel.
+    pub(crate) fn fill(&mut self, slot: Slot) {
+        let is_chosen = self.is_chosen_as_sentinel(slot);
+        let block = &mut self.catalog.blocks[slot as usize];
+        block.phase = Phase::Filling;
+        if is_chosen && !block.is_sentinel {
+            block.is_sentinel = true;
+            self.stats.sentinel_blocks += 1;
+        }
+        let extent = self.catalog.extent(slot);
+        self.effects.push_back(Effect::Fill {
+            extent,
+            leave_tail_pages: u32::from(is_chosen),
+        });
+    }
+
+    fn is_chosen_as_sentinel(&self, slot: Slot) -> bool {
+        let block = &self.catalog.blocks[slot as usize];
+        let key = u64::from(block.file.0) << 32 | u64::from(block.index);
+        u64::from(block.length) > PAGE_BYTES && mix(self.plan.seed ^ key).is_multiple_of(SENTINEL_ONE_IN)
+    }
+
+    fn sentinel_page(&self, slot: Slot) -> Extent {
+        let whole = self.catalog.extent(slot);
+        let offset = (whole.end() - 1) / PAGE_BYTES * PAGE_BYTES;
+        Extent {
+            file: whole.file,
+            offset,
+            length: whole.end() - offset,
+        }
+    }
+
+    /// The driver pushed bytes into the kernel.
+    pub(crate) fn filled(&mut self, extent: &Extent) {
+        for slot in self.catalog.slots(extent) {
+            if self.catalog.blocks[slot as usize].phase != Phase::Filling {
+                continue;
+            }
+            let left_out = match self.catalog.blocks[slot as usize].is_sentinel {
+                true => self.sentinel_page(slot).length as u32,
+                false => 0,
+            };
+            let block = &mut self.catalog.blocks[slot as usize];
+            block.phase = Phase::Idle;
+            let now_there = block.length - left_out;
+            self.stats.kernel_bytes =
+                self.stats.kernel_bytes + u64::from(now_there) - u64::from(block.kernel);
+            block.kernel = now_there;
+            if !block.is_resident {
+                self.release(slot);
+            } else if !block.is_sentinel && block.pins == 0 {
+                // a sentinel's bytes stay, or each of its reads would cost a fetch
+                self.drop_daemon(slot);
+            }
+        }
+    }
+
+    /// The kernel has no longer what it had: we asked, or it did so by itself.
+    pub(crate) fn dropped(&mut self, extent: &Extent) {
+        for slot in self.catalog.slots(extent) {
+            let whole = self.catalog.extent(slot);
+            let is_whole = extent.offset <= whole.offset && extent.end() >= whole.end();
+            let overlap = extent.end().min(whole.end()) - extent.offset.max(whole.offset);
+            let block = &mut self.catalog.blocks[slot as usize];
+            let gone = if is_whole {
+                block.kernel
+            } else {
+                block.kernel.min(overlap as u32)
+            };
+            block.kernel -= gone;
+            self.stats.kernel_bytes -= u64::from(gone);
+            let is_sentinel_page = block.is_sentinel && !is_whole && overlap <= PAGE_BYTES;
+            match std::mem::take(&mut self.catalog.blocks[slot as usize].phase) {
+                Phase::Dropping => {
+                    self.dropping -= 1;
+                    self.settle(slot);
+                }
+                // the push failed: the inode is gone from the kernel
+                Phase::Filling => self.not_filled(slot),
+                Phase::Idle if is_sentinel_page => {}
+                Phase::Idle => self.lost(slot, u64::from(gone)),
+            }
+        }
+    }
+
+    /// The kernel's pages are gone as asked: fill a block that is to stay there.
+    fn settle(&mut self, slot: Slot) {
+        let block = &self.catalog.blocks[slot as usize];
+        if block.is_resident && self.part_of(slot) == Tier::Kernel {
+            if block.is_in_daemon {
+                self.fill(slot);
+            } else {
+                self.refill(slot);
+            }
+        }
+    }
+
+    fn not_filled(&mut self, slot: Slot) {
+        if self.catalog.blocks[slot as usize].is_resident {
+            self.disown(slot);
+        }
+        self.release(slot);
+    }
+
+    fn lost(&mut self, slot: Slot, bytes: u64) {
+        let block = &self.catalog.blocks[slot as usize];
+        if !block.is_resident || self.part_of(slot) != Tier::Kernel {
+            return;
+        }
+        self.stats.lost.add(bytes);
+        if block.is_in_daemon {
+            self.fill(slot);
+        } else {
+            self.refill(slot);
+        }
+    }
+
+    /// The kernel forgot the inode, and with it all pages.
+    pub(crate) fn forgotten(&mut self, file: FileId) {
+        let size = self.catalog.files[file.0 as usize].size;
+        let all = Extent {
+            file,
+            offset: 0,
+            length: size,
+        };
+        for slot in self.catalog.slots(&all) {
+            let block = &self.catalog.blocks[slot as usize];
+            // effects under way are answered by the driver as for any other block
+            if block.phase != Phase::Idle {
+                continue;
+            }
+            let was_there = block.kernel;
+            self.stats.kernel_bytes -= u64::from(was_there);
+            self.catalog.blocks[slot as usize].kernel = 0;
+            if self.catalog.blocks[slot as usize].is_resident && self.part_of(slot) == Tier::Kernel {
+                self.stats.lost.add(u64::from(was_there));
+                self.disown(slot);
+                self.release(slot);
+            }
+        }
+    }
+
+    /// Let go of a block of a version that is dead.
+    pub(crate) fn forget_block(&mut self, slot: Slot) {
+        self.unstage(slot, false);
+        self.disown(slot);
+        if let Some(id) = self.catalog.blocks[slot as usize].fetch {
+            self.cancel(id);
+        }
+        self.release(slot);
+    }
+
+    /// Give back memory that the driver found missing in the books.
+    pub(crate) fn give_back(&mut self, bytes: u64) {
+        let goal = self.used_bytes().saturating_sub(bytes);
+        while self.used_bytes() - self.dropping_bytes() > goal {
+            if self.evict_passing() || self.evict_staged() || self.evict_resident(None) {
+                continue;
+            }
+            // pinned classes give too: a hard budget is above a policy
+            let mut held = self.resident_slots();
+            held.retain(|&slot| self.catalog.blocks[slot as usize].pins == 0);
+            let Some(&slot) = held.last() else { return };
+            self.disown(slot);
+            self.release(slot);
+        }
+    }
+
+    fn dropping_bytes(&self) -> u64 {
+        let blocks = self
+            .catalog
+            .blocks
+            .iter()
+            .filter(|block| block.phase == Phase::Dropping);
+        blocks.map(|block| u64::from(block.kernel)).sum()
+    }
+}
+
+/// Scatter a key (the finaliser of SplitMix64), so that sentinels are spread evenly and the same for the same seed.
+fn mix(key: u64) -> u64 {
+    let mut mixed = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
