@@ -45,7 +45,7 @@ class Recorded:
     notes: list[str] = field(default_factory=list)
 
 
-def build(path: Path, runs: list[Recorded]) -> None:
+def build(path: Path, runs: list[Recorded], writer: TraceWriter | None = None) -> None:
     """Write the database of a recording.
 
     Parameters
@@ -54,8 +54,10 @@ def build(path: Path, runs: list[Recorded]) -> None:
         Its name.
     runs : list of Recorded
         The traced run, then untraced ones.
+    writer : TraceWriter, optional
+        The database, when rows of the first run were drained into it already.
     """
-    writer = TraceWriter(path)
+    writer = writer or TraceWriter(path)
     try:
         for run_id, recorded in enumerate(runs):
             drain(writer, run_id, recorded)

@@ -24,13 +24,15 @@ from typing import Any
 
 from mlopt_engine._native import Tap, redact, traced_calls
 from mlopt_engine.errors import InvalidInputError, MissingPrerequisiteError, UserError
-from traces.capture.build import Recorded, build
-from traces.store import log_path, spool_path
+from traces.capture.build import Recorded, build, drain
+from traces.store import TraceWriter, log_path, spool_path
 
 #: Between two samples of CPU times [s]; reading 10 threads costs about .1 ms of it.
 SAMPLE_S = 0.025
 #: How long a tracer may take to attach before it is given up [s].
 ATTACH_S = 10.0
+#: Rows (64 bytes each) that are kept before they go to the unfinished database: some 200 ms of work.
+ROWS_IN_MEMORY = 1_000_000
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -102,7 +104,7 @@ def record(options: RecordOptions) -> int:
         untraced = _Run(options, sources, None)
         code = untraced.execute()
         runs.append(untraced.recorded)
-    build(trace, runs)
+    build(trace, runs, traced.writer)
     for run in (traced, *([untraced] if len(runs) > 1 else [])):
         run.remove_files()
     return code
@@ -169,6 +171,8 @@ class _Run:
         self._tracer: int | None = None
         self._tracer_died = threading.Event()
         self._job: subprocess.Popen[bytes] | None = None
+        self.writer: TraceWriter | None = None
+        """The database, once there were more rows than memory should hold."""
 
     def execute(self) -> int:
         """Run the job to its end; returns its exit code."""
@@ -211,6 +215,8 @@ class _Run:
             self._follow(job, tap, forwarded)
         except BaseException:
             self._kill_job()
+            if self.writer is not None:
+                self.writer.abandon()
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
@@ -227,7 +233,7 @@ class _Run:
 
     def _verdict(self, tap: Tap, code: int) -> int:
         if self._tracer_died.is_set():
-            build(self._options.trace.absolute(), [self.recorded])
+            build(self._options.trace.absolute(), [self.recorded], self.writer)
             self.remove_files()
             raise UserError(
                 "strace died while the job ran; without it the job's calls fail, so the job was stopped",
@@ -294,6 +300,9 @@ class _Run:
             running = job.poll() is None
             traced = self._tracer is not None and _is_running(self._tracer)
             tap.tick(time.time_ns(), self._strace is None)
+            if self._strace and tap.rows_waiting > ROWS_IN_MEMORY:
+                self.writer = self.writer or TraceWriter(self._options.trace.absolute())
+                drain(self.writer, 0, self.recorded)
             if self._tracer_died.is_set():
                 self._kill_left()
                 job.wait()
