@@ -59,7 +59,7 @@ def text() -> bytes:
 
 
 def measure(content: bytes, directory: Path) -> tuple[float, float, float, float]:
-    """Return seconds of the parser, seconds to the finished database, CPU seconds of both, bytes per access."""
+    """Return seconds of the parser, of all to the database, CPU seconds of all, bytes per access."""
     start, cpu = time.perf_counter(), time.process_time()
     tap = Tap(b"/", [])
     for at in range(0, len(content), 1 << 20):

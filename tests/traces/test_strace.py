@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from traces.capture import strace
 from traces.store import Trace, log_path, spool_path
 
 pytestmark = [
@@ -275,3 +276,19 @@ def test_calibration_runs_the_command_again_untraced(tmp_path: Path, data: Path)
         assert runs == [(0, "strace"), (1, "cpu")]
         cpu = opened.connection.execute("SELECT max(cpu_ns) FROM cpu WHERE run_id = 1").fetchall()[0][0]
         assert cpu > 10_000_000
+
+
+def test_rows_drained_while_the_job_runs_are_whole_and_in_order(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strace, "ROWS_IN_MEMORY", 20)
+    trace, go = tmp_path / "t.duckdb", tmp_path / "go"
+    go.touch()
+    words = [*PYTHON, SLOW_JOB, str(data), str(tmp_path / "ready"), str(go)]
+    assert strace.record(strace.RecordOptions(command=words, trace=trace)) == 0
+    assert len(reads(trace, data)) == 300
+    with Trace.open(trace) as opened:
+        out_of_order = opened.connection.execute(
+            "SELECT count(*) FROM (SELECT t_ns < lag(t_ns) OVER (ORDER BY seq) AS late FROM access) WHERE late"
+        ).fetchall()[0][0]
+    assert out_of_order == 0
