@@ -289,6 +289,7 @@ def test_rows_drained_while_the_job_runs_are_whole_and_in_order(
     assert len(reads(trace, data)) == 300
     with Trace.open(trace) as opened:
         out_of_order = opened.connection.execute(
-            "SELECT count(*) FROM (SELECT t_ns < lag(t_ns) OVER (ORDER BY seq) AS late FROM access) WHERE late"
+            "SELECT count(*) FROM (SELECT t_ns < lag(t_ns) OVER (ORDER BY seq) AS late FROM access) "
+            "WHERE late"
         ).fetchall()[0][0]
     assert out_of_order == 0
