@@ -29,6 +29,8 @@ class Run:
         The trace's file name.
     sha256 : str
         Of the trace.
+    recorded : Workload
+        As recorded.
     whole : Workload
         All of it, assumed epochs included.
     training : Workload
@@ -43,6 +45,7 @@ class Run:
 
     name: str
     sha256: str
+    recorded: Workload
     whole: Workload
     training: Workload
     judged: Workload
@@ -112,11 +115,13 @@ def make_run(
     if once:
         split = split_in_time(workload, TRAINING_SHARE)
         if len(split.training.op) and len(split.holdout.op):
-            return Run(name, sha256, workload, split.training, split.holdout, 1, 0)
-        return Run(name, sha256, workload, workload, workload, 1, 0)
+            return Run(name, sha256, workload, workload, split.training, split.holdout, 1, 0)
+        return Run(name, sha256, workload, workload, workload, workload, 1, 0)
     target = max(recorded, MIN_EPOCHS if assumed_epochs is None else assumed_epochs)
     whole = workload if target == recorded else assume_epochs(workload, target, seed)
-    return Run(name, sha256, whole, first_epochs(whole, target - 1), whole, recorded, target - recorded)
+    return Run(
+        name, sha256, workload, whole, first_epochs(whole, target - 1), whole, recorded, target - recorded
+    )
 
 
 def _reads_again(workload: Workload) -> bool:

@@ -19,6 +19,7 @@ from learner.features import file_features
 from learner.judge import World
 from learner.labels import Allocation, Item, allocate
 from learner.reasons import reason_of
+from learner.refine import Limits, Setting, refine
 from learner.rules import Document, LearnedRule, conditions, recipe_document, weigh
 from learner.runs import Run
 from learner.search import Scored, successive_halving
@@ -152,7 +153,7 @@ class Tuner:
             jobs=self.jobs,
             tolerance=TOLERANCE,
         )
-        choice = ranking[0].candidate
+        choice, held = self._refined(ranking[0].candidate, held)
         self._stage = "weighing rules"
         rules = self._explained(self._pruned(self._weighed(self._treat(choice, held))), allocation)
         document = recipe_document(rules, name=name, description=description)
@@ -209,6 +210,18 @@ class Tuner:
         partly = [t for t in self.classes if 0 < held.get(t.name, 0) < self.needs[t.name]]
         streamed = [t for t in self.classes if not held.get(t.name)]
         return grid(self.world.storage, partly_held=partly, streamed=streamed)
+
+    def _refined(self, choice: Choice, held: Mapping[str, int]) -> tuple[Choice, dict[str, int]]:
+        again = {} if self.once else {t.name: self.needs[t.name] for t in self.classes if self._read_again(t)}
+        found, _ = refine(
+            Setting(choice, tuple(sorted(held.items()))),
+            Limits(self.budget.usable_bytes, again),
+            lambda setting: (
+                self._cost(self._document(self._treat(setting.choice, dict(setting.held))), RUNGS - 1).score
+            ),
+            jobs=self.jobs,
+        )
+        return found.choice, dict(found.held)
 
     def _treat(self, choice: Choice, held: Mapping[str, int]) -> list[Treatment]:
         made = treatments(choice, budget=self.budget, needs=self.needs, held=held, classes=self.classes)

@@ -48,6 +48,7 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("doctor", "Say what works on this machine and what to do about the rest."),
     Command("emulate", "Show a directory as a slow storage."),
+    Command("learn", "Find the recipe that fits a recorded job, and prove it on a held-out epoch."),
     Command("mount", "Show a source through a cache that follows a recipe."),
     Command("record", "Capture how a job reads its files."),
     Command("report", "Describe a trace: files, epochs, workers, waits."),

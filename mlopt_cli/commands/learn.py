@@ -1,0 +1,289 @@
+"""mlopt learn: a recipe from traces, judged on an epoch that it has not seen."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlopt_cli import output
+from mlopt_cli.sizes import format_size, parse_size
+from mlopt_engine.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from learner.learn import Learned, Request
+    from learner.runs import Run
+    from simulator.storage import StorageModel
+
+#: Without --memory: enough for a difference, and no claim on a whole machine.
+DEFAULT_MEMORY_SHARE = 0.5
+#: Of --storage: take it from the durations in the trace.
+FIT = "fit"
+#: Simulated runs with other random numbers; their median counts.
+SIMULATION_SEEDS = 3
+
+
+def command(
+    traces: Annotated[list[Path], typer.Argument(metavar="TRACE...", help="What `mlopt record` wrote.")],
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.yaml", help="The recipe to write.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", "-r", metavar="BASE", help="Build on this recipe, weighing its rules anew."),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Budget: 10GiB, 10G, or 0.5 of the working set (the default)."),
+    ] = None,
+    storage: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE|fit", help="The source: a name, `mlopt probe -o FILE`, or fitted."),
+    ] = FIT,
+    assume_epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Epochs of the job, where fewer were recorded; 1: it reads data once."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For samples and assumed epochs.", min=0)] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", help="Simulations at once; default: one per CPU.", min=1)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> int:
+    """Learn the recipe that fits a recorded job, and judge it on an epoch that it has not seen.
+
+    \b
+    mlopt learn run.duckdb -o tuned.yaml --memory 10GiB
+    mlopt learn run.duckdb -o tuned.yaml --memory 0.5 --storage nfs
+    mlopt learn monday.duckdb tuesday.duckdb -o tuned.yaml -r mine.yaml
+
+    Parameters are searched on all epochs but the last, in simulation; the last one judges the recipe against
+    the source as it is, a page cache of the same size and the default recipe. What loses is not written
+    (exit code 1).
+
+    Parameters
+    ----------
+    traces : list of Path
+        The traces.
+    out : Path
+        Where the recipe goes; overwritten only if `mlopt learn` wrote it.
+    recipe : str, optional
+        A recipe to build on.
+    memory : str, optional
+        Budget.
+    storage : str
+        The source's model.
+    assume_epochs : int, optional
+        Epochs that the job has in truth.
+    seed : int
+        For samples and assumed epochs.
+    jobs : int, optional
+        Simulations at once.
+    as_json : bool
+        Print JSON.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    from learner import emit
+    from learner.learn import learn, write
+
+    emit.check_target(out)
+    inputs = {
+        "traces": [str(path) for path in traces],
+        "out": str(out),
+        "base": recipe,
+        "memory": memory,
+        "storage": storage,
+        "assume_epochs": assume_epochs,
+        "seed": seed,
+    }
+    report = output.Report("learn", inputs)
+    request = _request(
+        traces, recipe, memory, storage, assume_epochs, seed, jobs or len(os.sched_getaffinity(0)), report
+    )
+    with output.progress() as bar:
+        task = bar.add_task("learning", total=None)
+
+        def progress(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        learned = learn(request, progress)
+    write(learned, out)
+    report.result = _result(learned, request, out)
+    output.emit(report, as_json=as_json, render=lambda console: _render(console, learned, request, out))
+    return 0
+
+
+def _request(
+    traces: list[Path],
+    recipe: str | None,
+    memory: str | None,
+    storage: str,
+    assume_epochs: int | None,
+    seed: int,
+    jobs: int,
+    report: output.Report,
+) -> Request:
+    """Read traces, recipe and storage; settle the budget."""
+    import recipes
+    from learner.judge import World
+    from learner.learn import Request
+    from learner.runs import working_set_bytes
+    from simulator.fuse_costs import FuseCosts
+
+    base = recipes.load(recipe or "default")
+    runs = tuple(_run(path, assume_epochs, seed, report) for path in traces)
+    if len({run.sha256 for run in runs}) < len(runs):
+        raise InvalidInputError(
+            "the same trace is given twice", where=", ".join(map(str, traces)), do="Name each trace once"
+        )
+    working_set = working_set_bytes(runs)
+    memory_bytes = parse_size(
+        memory or str(DEFAULT_MEMORY_SHARE), flag="--memory", working_set_bytes=working_set
+    )
+    world = World(
+        storage=_storage(storage, runs, report),
+        fuse=FuseCosts.load_or_default(),
+        cpus=len(os.sched_getaffinity(0)),
+        memory_bytes=memory_bytes,
+        seeds=tuple(range(seed, seed + SIMULATION_SEEDS)),
+    )
+    return Request(
+        runs=runs,
+        world=world,
+        base_name=base.name,
+        base=base.document,
+        build_on_base=recipe is not None,
+        seed=seed,
+        jobs=jobs,
+    )
+
+
+def _run(path: Path, assume_epochs: int | None, seed: int, report: output.Report) -> Run:
+    from learner.runs import make_run
+    from traces.analysis import workload
+    from traces.store import Trace
+
+    with Trace.open(path) as trace:
+        for note in trace.notes:
+            report.warn("trace-completed", note)
+        return make_run(
+            workload(trace), name=path.name, sha256=trace.sha256, assumed_epochs=assume_epochs, seed=seed
+        )
+
+
+def _storage(text: str, runs: tuple[Run, ...], report: output.Report) -> StorageModel:
+    from simulator.storage import StorageModel, named, names
+
+    if text != FIT:
+        path = Path(text)
+        return StorageModel.from_file(path) if text not in names() and path.is_file() else named(text)
+    if importlib.util.find_spec("simulator.fit") is None:
+        raise InvalidInputError(
+            "the storage cannot be fitted from the trace",
+            where="--storage",
+            value=FIT,
+            do=f"Name one ({', '.join(names())}), or measure yours with 'mlopt probe DIR -o FILE'",
+        )
+    # the run with most accesses says most about the storage
+    longest = max(runs, key=lambda run: len(run.recorded.op))
+    fitted = importlib.import_module("simulator.fit").fit(longest.recorded)
+    for warning in getattr(fitted, "warnings", ()):
+        report.warn("storage-fit", str(warning))
+    model: StorageModel = getattr(fitted, "model", fitted)
+    return model
+
+
+def _result(learned: Learned, request: Request, out: Path) -> dict[str, Any]:
+    verdict, tuned = learned.verdict, learned.tuned
+    return {
+        "out": str(out),
+        "recipe": learned.document["name"],
+        "memory_bytes": request.world.memory_bytes,
+        "working_set_bytes": max(run.whole.working_set_bytes for run in request.runs),
+        "storage": request.world.storage.name,
+        "runs": [
+            {
+                "trace": run.name,
+                "sha256": run.sha256,
+                "recorded_epochs": run.recorded_epochs,
+                "assumed_epochs": run.assumed_epochs,
+                "reads_once": run.once,
+            }
+            for run in request.runs
+        ],
+        "assumed": list(learned.assumptions),
+        "classes": [
+            {
+                "name": found.name,
+                "directory": found.directory,
+                "extensions": list(found.extensions),
+                "size_min_bytes": found.size_min,
+                "size_max_bytes": found.size_max,
+                "files": found.n_files,
+                "bytes": found.bytes,
+                "reused": found.behaviour.reused,
+                "order": found.behaviour.order,
+                "reads_per_epoch": found.reads_per_epoch,
+                "epoch_share_ratio": found.epoch_share,
+                "sequential_ratio": found.sequential_ratio,
+                "wait_ratio": found.wait_share,
+                "rule": next((r["id"] for r in learned.document["rules"] if r["id"] == found.name), None),
+            }
+            for found in tuned.classes
+        ],
+        "rules": learned.document["rules"],
+        "holdout": [
+            {
+                "recipe": row.name,
+                "epoch_s": row.epoch_s,
+                "by_run_s": list(row.by_run_s),
+                "saved_ratio": row.saved_ratio,
+                "source_bytes": row.source_bytes,
+                "rows": list(row.detail),
+            }
+            for row in verdict.rows
+        ],
+        "bounds_s": verdict.bounds,
+        "candidates": tuned.candidates,
+        "base": tuned.base_kept or None,
+    }
+
+
+def _render(console: Console, learned: Learned, request: Request, out: Path) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    unit = "job" if request.runs[0].once else "epoch"
+    table = Table(title=f"On the held-out {unit}, memory {format_size(request.world.memory_bytes)}")
+    for heading, justify in (
+        ("", "left"),
+        (f"{unit} s", "right"),
+        ("saved", "right"),
+        ("from source", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for row in learned.verdict.rows:
+        fetched = "?" if row.source_bytes is None else format_size(row.source_bytes)
+        table.add_row(escape(row.name), f"{row.epoch_s:.2f}", f"{row.saved_ratio:.0%}", fetched)
+    for name, seconds in learned.verdict.bounds.items():
+        table.add_row(f"[dim]bound: {name.replace('_', ' ')}[/dim]", f"[dim]{seconds:.2f}[/dim]", "", "")
+    console.print(table)
+    for rule in learned.document["rules"]:
+        console.print(f"[bold]{escape(rule['id'])}[/bold]: {escape(rule.get('description', ''))}")
+    for sentence in learned.assumptions:
+        console.print(f"[yellow]assumed[/yellow] {escape(sentence)}")
+    if learned.tuned.base_kept:
+        console.print(f"base '{escape(request.base_name)}': {escape(learned.tuned.base_kept)}")
+    console.print(f"wrote {escape(str(out))}")
+    sources = request.runs[0].whole.sources
+    where = sources[0] if sources else "DATA"
+    console.print(f"next: mlopt test-rules {escape(where)} -r {escape(str(out))}", soft_wrap=True)
