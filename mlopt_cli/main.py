@@ -51,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("learn", "Find the recipe that fits a recorded job, and prove it on a held-out epoch."),
     Command("mount", "Show a source through a cache that follows a recipe."),
     Command("record", "Capture how a job reads its files."),
+    Command("replay", "Do a recorded job's reads again, in real time."),
     Command("report", "Describe a trace: files, epochs, workers, waits."),
     Command("run", "Run a command with the mount laid over its data."),
     Command("simulate", "Predict what recipes would make of a recorded job."),

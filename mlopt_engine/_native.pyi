@@ -119,6 +119,64 @@ def mounted_at(path: str | PathLike[str]) -> tuple[str, str, bool] | None:
 def clear_dead_mount(mountpoint: str | PathLike[str]) -> bool:
     """Clear a dead mount of ours; False when there is none."""
 
+# replay.rs
+
+class RunningReplay:
+    """A recorded job that is being done again by threads of this process.
+
+    Parameters
+    ----------
+    directory : str or PathLike
+        Where the files are.
+    speed : float or None
+        2 halves CPU times and waits; None leaves them out.
+    paths : list of bytes
+        Files, relative to the directory.
+    worker, op, file, offset, length, cpu_ns, wait_ns, epoch, batch : ndarray, shape (n,)
+        Access columns as those of `traces.workload.Workload`.
+    lock : ndarray of int32, shape (n_workers,)
+        Interpreter lock of each worker, -1 for none.
+    tail_cpu_ns : ndarray of int64, shape (n_epochs,)
+        CPU time behind each epoch [ns].
+    consumer : tuple or None
+        CPU and waiting for each batch [ns], batches that each reader may be ahead.
+
+    Raises
+    ------
+    OSError
+        When the directory cannot be opened.
+    MloptError
+        When the columns do not fit together.
+    """
+
+    def __init__(
+        self,
+        directory: str | PathLike[str],
+        speed: float | None,
+        *,
+        paths: list[bytes],
+        worker: NDArray[Any],
+        op: NDArray[Any],
+        file: NDArray[Any],
+        offset: NDArray[Any],
+        length: NDArray[Any],
+        cpu_ns: NDArray[Any],
+        wait_ns: NDArray[Any],
+        epoch: NDArray[Any],
+        batch: NDArray[Any],
+        lock: NDArray[Any],
+        tail_cpu_ns: NDArray[Any],
+        consumer: tuple[NDArray[Any], NDArray[Any], int] | None,
+    ) -> None: ...
+    def progress(self) -> float:
+        """Return the share of accesses done [1]."""
+
+    def cancel(self) -> None:
+        """End soon."""
+
+    def wait(self, limit_s: float) -> dict[str, Any] | None:
+        """Return the outcome, or None when it is not there within this time [s]."""
+
 # rules.rs
 
 class Rules:

@@ -4,6 +4,7 @@
 mod emulator;
 mod error;
 mod mount;
+mod replay;
 mod rules;
 mod scan;
 mod shim;
@@ -23,6 +24,8 @@ mod _native {
     use crate::error::MloptError;
     #[pymodule_export]
     use crate::mount::{MountSession, clear_dead_mount, mounted_at, serve_warden};
+    #[pymodule_export]
+    use crate::replay::RunningReplay;
     #[pymodule_export]
     use crate::rules::{Rules, check_condition, rule_vocabulary};
     #[pymodule_export]
