@@ -46,6 +46,7 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("demo", "Watch the whole loop on a real training job."),
     Command("doctor", "Say what works on this machine and what to do about the rest."),
     Command("emulate", "Show a directory as a slow storage."),
     Command("learn", "Find the recipe that fits a recorded job, and prove it on a held-out epoch."),

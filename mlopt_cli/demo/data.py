@@ -145,7 +145,9 @@ def _write_statistics(path: Path, scenes: list[Image], size: int, rng: np.random
     patch_bytes = PATCH * PATCH * 3
     patches = np.concatenate(
         [
-            np.lib.stride_tricks.sliding_window_view(scene, (PATCH, PATCH, 3))[::4, ::4].reshape(-1, patch_bytes)
+            np.lib.stride_tricks.sliding_window_view(scene, (PATCH, PATCH, 3))[::4, ::4].reshape(
+                -1, patch_bytes
+            )
             for scene in scenes
         ]
     )

@@ -1,7 +1,8 @@
 """A training job as people write them: image files, shuffled epochs, worker processes, checkpoints.
 
-It trains a linear classifier with ``partial_fit`` on small colour and gradient histograms. The loader has the shape of
-PyTorch's: one index queue per worker, a shared result queue, two batches ahead per worker, batches taken in order.
+It trains a linear classifier with ``partial_fit`` on small colour and gradient histograms. The loader has the
+shape of PyTorch's: one index queue per worker, a shared result queue, two batches ahead per worker, batches
+taken in order.
 It is an ordinary program: it imports nothing but numpy and scikit-learn, and prints one JSON line per epoch.
 """
 
@@ -36,17 +37,21 @@ Sample = tuple[str, int]
 Batch = tuple[NDArray[np.float64], NDArray[np.int64], list[int]]
 
 
-def features(pixels: NDArray[np.uint8], mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:
+def features(
+    pixels: NDArray[np.uint8], mean: NDArray[np.float64], std: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Describe an image by histograms of its colours and of its gradients' directions."""
     small = pixels[::SUBSAMPLE, ::SUBSAMPLE]
     colours = [
-        np.bincount(small[:, :, channel].ravel() // (256 // COLOUR_BINS), minlength=COLOUR_BINS) for channel in range(3)
+        np.bincount(small[:, :, channel].ravel() // (256 // COLOUR_BINS), minlength=COLOUR_BINS)
+        for channel in range(3)
     ]
     grey = ((small - mean) / std).mean(axis=2)
     down, right = np.diff(grey, axis=0)[:, :-1], np.diff(grey, axis=1)[:-1]
     angle = ((np.arctan2(down, right) / np.pi + 1) * ANGLE_BINS / 2).astype(np.int64) % ANGLE_BINS
     gradients = np.bincount(angle.ravel(), np.hypot(down, right).ravel(), minlength=ANGLE_BINS)
-    return np.concatenate([*colours, gradients]) / grey.size
+    row: NDArray[np.float64] = np.concatenate([*colours, gradients]) / grey.size
+    return row
 
 
 def read_image(path: Path) -> tuple[NDArray[np.uint8], int]:
