@@ -8,6 +8,8 @@ from typing import Protocol
 
 #: A job of ten epochs spends about this share of them in the first.
 FIRST_EPOCH_WEIGHT = 0.1
+#: Part of the spread over seeds that counts as time: a recipe whose epochs depend on luck is not chosen.
+RISK = 0.25
 
 
 class EpochTimes(Protocol):
@@ -16,6 +18,10 @@ class EpochTimes(Protocol):
     @property
     def epoch_s(self) -> list[float]:
         """Time of each epoch [s]."""
+
+    @property
+    def epoch_s_spread(self) -> list[float]:
+        """Longest less shortest over the seeds, for each epoch [s]."""
 
     @property
     def steady_epoch_s(self) -> float:
@@ -31,7 +37,8 @@ class Cost:
     first : float
         The first epoch, which has no reuse [s, or a share of another cost].
     steady : float
-        The mean of the epochs after it, or the first where there is one only [s, or a share].
+        The mean of the epochs after it, or the first where there is one only, with a part of the spread over
+        seeds [s, or a share].
     """
 
     first: float
@@ -71,7 +78,9 @@ class Cost:
         Cost
             In seconds.
         """
-        return cls(float(outcome.epoch_s[0]), float(outcome.steady_epoch_s))
+        spread = outcome.epoch_s_spread[1:] or outcome.epoch_s_spread
+        luck = RISK * sum(spread) / len(spread)
+        return cls(float(outcome.epoch_s[0]), float(outcome.steady_epoch_s) + luck)
 
     @classmethod
     def mean(cls, costs: Sequence[Cost]) -> Cost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,40 +52,23 @@ def first_epochs(workload: Workload, count: int) -> Workload:
     )
 
 
-@dataclass(frozen=True)
-class TimeSplit:
-    """A job that has one epoch, cut in time.
-
-    Attributes
-    ----------
-    training : Workload
-        The earlier accesses.
-    holdout : Workload
-        The later ones.
-    """
-
-    training: Workload
-    holdout: Workload
-
-
-def split_in_time(workload: Workload, training_share: float) -> TimeSplit:
-    """Cut the accesses of a job where a share of its bytes was read.
+def first_part(workload: Workload, share: float) -> Workload:
+    """Cut a job where a share of its bytes was read.
 
     Parameters
     ----------
     workload : Workload
         A job, its accesses sorted by start time.
-    training_share : float
-        Share of the bytes that goes to the training part, 0 to 1.
+    share : float
+        Share of the bytes to keep, 0 to 1.
 
     Returns
     -------
-    TimeSplit
-        Both parts; files that a part does not touch are not in it.
+    Workload
+        The job as it was until then, files that it had not touched left out.
     """
     read = np.cumsum(np.where(workload.op == OP_READ, workload.length, 0))
-    early = read <= training_share * float(read[-1])
-    return TimeSplit(select(workload, early), select(workload, ~early))
+    return select(workload, read <= share * float(read[-1]))
 
 
 def sample_files(workload: Workload, rate: float, seed: int) -> Workload:

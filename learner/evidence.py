@@ -14,8 +14,10 @@ from learner.judge import SOURCE, World, judge_baseline, judge_recipe
 from learner.runs import Run
 from traces.workload import Workload
 
-#: Accesses that one simulation of a rung replays at most; larger jobs are sampled by files.
-RUNG_ACCESSES = (30_000, 120_000, 400_000)
+#: Accesses that one simulation of a rung replays at most; larger jobs are sampled by files. The last rung is
+#: for finalists: what depends on time (entries that expire) or on counts shows in full size only.
+RUNG_ACCESSES = (30_000, 60_000, 200_000, 2_000_000)
+FINAL_RUNG = len(RUNG_ACCESSES) - 1
 #: The first rung sees one epoch that fills the cache and one that uses it.
 FIRST_RUNG_EPOCHS = 3
 
@@ -67,7 +69,7 @@ class Evidence:
             self._source[rung].append(Cost.of(outcome))
 
     def _seeds(self, rung: int) -> tuple[int, ...]:
-        return self.world.seeds if rung == len(self.rungs) - 1 else self.world.seeds[:1]
+        return self.world.seeds if rung > 0 else self.world.seeds[:1]
 
     def source_cost(self, rung: int) -> Cost:
         """Average the runs' epochs with the source as it is, scaled to the whole runs.
@@ -117,4 +119,5 @@ def _part(run: Run, world: World, rung: int, seed: int) -> Part:
     whole_bytes = workload.working_set_bytes
     sample = sample_files(workload, limit / len(workload.op), seed)
     rate = sample.working_set_bytes / whole_bytes
-    return Part(sample, replace(world, memory_bytes=max(int(world.memory_bytes * rate), 1 << 20)), rate)
+    scaled = replace(world, memory_bytes=max(int(world.memory_bytes * rate), 1 << 20), time_rate=rate)
+    return Part(sample, scaled, rate)

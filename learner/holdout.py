@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from joblib import Parallel, delayed
@@ -13,11 +13,12 @@ from learner.runs import Run
 from mlopt_engine.errors import RefusedError
 from simulator import Outcome
 from simulator.scenario import Baseline
+from traces.workload import Workload
 
 #: A recipe must save at least this share of the epoch, or a mount is not worth its trouble.
 WORTHWHILE_RATIO = 0.01
-#: And be at most this much slower than any alternative: the resolution of the simulator's seeds.
-TIE_RATIO = 0.005
+#: And be at most this much slower than any alternative: what medians over seeds are stable to.
+TIE_RATIO = 0.01
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Row:
         The same for each run [s].
     saved_ratio : float
         Share of the source's epoch time that it saves, negative when it costs [1].
-    source_bytes : int or None
-        Bytes fetched from the source in the held-out epochs, all runs together [bytes].
+    source_bytes : int
+        Fetched from the source in the held-out epochs, all runs together [bytes].
     detail : tuple of dict
         The simulator's row for each run.
     """
@@ -44,7 +45,7 @@ class Row:
     epoch_s: float
     by_run_s: tuple[float, ...]
     saved_ratio: float
-    source_bytes: int | None
+    source_bytes: int
     detail: tuple[dict[str, Any], ...]
 
 
@@ -78,8 +79,25 @@ class Verdict:
         """
         return next(row for row in self.rows if row.name == name)
 
+    def without(self, name: str) -> Verdict:
+        """Leave out a row.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        Verdict
+            The other rows.
+        """
+        return replace(self, rows=tuple(row for row in self.rows if row.name != name))
+
 
 TUNED = "tuned"
+#: The same recipe for a source whose files never change; shown where it matters, never a rival.
+UNCHANGING = "tuned, immutable"
 #: Rows without a recipe, by the names that people read.
 BASELINES: dict[str, Baseline] = {"source": SOURCE, "page cache": PAGE_CACHE}
 
@@ -98,7 +116,7 @@ def judge_holdout(
     world : World
         Where the job runs.
     runs : sequence of Run
-        The runs; each is judged on its own last epoch.
+        The runs; each is judged on its own last epoch, or on the last quarter of its only one.
     candidates : mapping of str to mapping
         Recipes by name, `TUNED` among them.
     jobs : int
@@ -111,52 +129,74 @@ def judge_holdout(
     """
     names = [*BASELINES, *candidates]
     tasks = [(name, run) for name in names for run in runs]
-
-    def outcome(name: str, run: Run) -> Outcome:
-        if name not in BASELINES:
-            return judge_recipe(
-                world, run.judged, candidates[name], seeds=world.seeds, with_bounds=name == TUNED
-            )
-        return judge_baseline(world, run.judged, BASELINES[name], seeds=world.seeds)
-
-    outcomes = Parallel(n_jobs=jobs, prefer="threads")(delayed(outcome)(name, run) for name, run in tasks)
-    found = {name: [o for (n, _), o in zip(tasks, outcomes, strict=True) if n == name] for name in names}
-    source_s = _mean([float(o.epoch_s[-1]) for o in found["source"]])
+    parts = Parallel(n_jobs=jobs, prefer="threads")(
+        delayed(_held_out)(world, run, name, candidates.get(name)) for name, run in tasks
+    )
+    found = {name: [part for (n, _), part in zip(tasks, parts, strict=True) if n == name] for name in names}
+    source_s = _mean([part.epoch_s for part in found["source"]])
     rows = []
     for name in names:
-        times = tuple(float(o.epoch_s[-1]) for o in found[name])
-        fetched = [o.source_bytes[-1] for o in found[name]]
+        times = tuple(part.epoch_s for part in found[name])
         rows.append(
             Row(
                 name=name,
                 epoch_s=_mean(times),
                 by_run_s=times,
                 saved_ratio=1.0 - _mean(times) / source_s if source_s > 0 else 0.0,
-                source_bytes=None if None in fetched else int(sum(fetched)),
-                detail=tuple(o.row() for o in found[name]),
+                source_bytes=sum(part.source_bytes for part in found[name]),
+                detail=tuple(part.row for part in found[name]),
             )
         )
-    return Verdict(tuple(rows), _bounds(found[TUNED]))
+    tuned = found[TUNED]
+    bounds = {name: _mean([part.bounds[name] for part in tuned]) for name in tuned[0].bounds}
+    return Verdict(tuple(rows), bounds)
 
 
-def _bounds(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    return {
-        name: _mean([float(outcome.bounds[name]["epoch_s"][-1]) for outcome in outcomes])
-        for name in outcomes[0].bounds
-    }
+@dataclass(frozen=True)
+class _Part:
+    """The held-out part of one run under one alternative."""
+
+    epoch_s: float
+    source_bytes: int
+    bounds: dict[str, float]
+    row: dict[str, Any]
+
+
+def _held_out(world: World, run: Run, name: str, document: Mapping[str, Any] | None) -> _Part:
+    """Replay a run to its end; of a job that reads its data once, what lies behind the training counts."""
+
+    def judge(workload: Workload) -> Outcome:
+        if document is None:
+            return judge_baseline(world, workload, BASELINES[name], seeds=world.seeds)
+        return judge_recipe(world, workload, document, seeds=world.seeds, with_bounds=name == TUNED)
+
+    whole = judge(run.whole)
+    bounds = {bound: float(found["epoch_s"][-1]) for bound, found in whole.bounds.items()}
+    seconds, fetched = float(whole.epoch_s[-1]), int(whole.source_bytes[-1])
+    if run.once and run.training is not run.whole:
+        early = judge(run.training)
+        seconds = max(seconds - float(early.epoch_s[-1]), 0.0)
+        fetched = max(fetched - int(early.source_bytes[-1]), 0)
+        bounds = {
+            bound: max(all_s - float(early.bounds[bound]["epoch_s"][-1]), 0.0)
+            for bound, all_s in bounds.items()
+        }
+    return _Part(seconds, fetched, bounds, whole.row())
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def refuse_if_it_loses(verdict: Verdict, *, once: bool) -> None:
+def refuse_if_it_loses(verdict: Verdict, world: World, *, once: bool) -> None:
     """Stop when the tuned recipe is not worth writing.
 
     Parameters
     ----------
     verdict : Verdict
         The hold-out's table.
+    world : World
+        Where the job runs.
     once : bool
         Whether the job reads its data once.
 
@@ -167,15 +207,10 @@ def refuse_if_it_loses(verdict: Verdict, *, once: bool) -> None:
     """
     tuned, source = verdict.row(TUNED), verdict.row("source")
     if tuned.saved_ratio < WORTHWHILE_RATIO:
-        what = (
-            "no cache can help: the job reads its data once, and reading ahead saves nothing either"
-            if once
-            else "no recipe helps: the job does not wait for this storage"
-        )
         raise RefusedError(
-            f"{what} (hold-out: {source.epoch_s:.2f} s as it is, {tuned.epoch_s:.2f} s with the recipe)",
-            do="Use the source as it is"
-            + ("; if the job has more epochs than were recorded, add --assume-epochs N" if once else ""),
+            f"{nothing_helps(once)} (hold-out: {source.epoch_s:.2f} s as it is, "
+            f"{tuned.epoch_s:.2f} s with the best recipe)",
+            do=what_else(verdict, world, once=once),
             code="no-gain",
         )
     for rival in verdict.rows:
@@ -183,13 +218,62 @@ def refuse_if_it_loses(verdict: Verdict, *, once: bool) -> None:
             ours > theirs * (1 + TIE_RATIO)
             for ours, theirs in zip(tuned.by_run_s, rival.by_run_s, strict=True)
         )
-        if rival.name != TUNED and slower:
+        if rival.name not in (TUNED, UNCHANGING) and slower:
             raise RefusedError(
-                f"the learned recipe loses on the hold-out: {tuned.epoch_s:.2f} s against "
-                f"{rival.epoch_s:.2f} s with {_describe(rival.name)}",
+                f"the learned recipe loses on the hold-out: {tuned.epoch_s:.3f} s against "
+                f"{rival.epoch_s:.3f} s with {_describe(rival.name)}",
                 do=_advice(rival.name),
                 code="loses-on-holdout",
             )
+
+
+def nothing_helps(once: bool) -> str:
+    """Say that no recipe helps.
+
+    Parameters
+    ----------
+    once : bool
+        Whether the job reads its data once.
+
+    Returns
+    -------
+    str
+        Without a full stop.
+    """
+    if once:
+        return "no cache can help: the job reads its data once, and reading ahead saves nothing either"
+    return "no recipe helps: nothing that this memory could hold makes the job's epochs shorter"
+
+
+def what_else(verdict: Verdict | None, world: World, *, once: bool) -> str:
+    """Say what the user can do when no recipe helps.
+
+    Parameters
+    ----------
+    verdict : Verdict or None
+        The hold-out's table, if it came to that.
+    world : World
+        Where the job runs.
+    once : bool
+        Whether the job reads its data once.
+
+    Returns
+    -------
+    str
+        Without a full stop at the end.
+    """
+    advice = ["Use the source as it is"]
+    if world.storage.keeps_page_cache and not once:
+        advice.append("it was taken to keep in the kernel's page cache whatever was read once")
+    if once:
+        advice.append("if the job has more epochs than were recorded, add --assume-epochs N")
+    rows = {row.name: row for row in verdict.rows} if verdict else {}
+    if UNCHANGING in rows and rows[UNCHANGING].saved_ratio >= WORTHWHILE_RATIO:
+        advice.append(
+            "or, if no file changes while mounted, learn from a base recipe (-r) with 'settings: "
+            f"{{staleness: immutable}}': about {rows[UNCHANGING].epoch_s:.2f} s"
+        )
+    return "; ".join(advice)
 
 
 def _describe(name: str) -> str:

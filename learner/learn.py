@@ -8,12 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from learner import emit
-from learner.holdout import TUNED, Verdict, judge_holdout, refuse_if_it_loses
+from learner.holdout import (
+    TUNED,
+    UNCHANGING,
+    Verdict,
+    judge_holdout,
+    nothing_helps,
+    refuse_if_it_loses,
+    what_else,
+)
 from learner.judge import World
 from learner.reasons import describe_class, size_text
 from learner.runs import Run
 from learner.tune import Progress, Tuned, Tuner
 from mlopt_engine.errors import InvalidInputError, RefusedError
+
+#: What files that never change must save of the epoch to be worth a line.
+WORTH_SAYING = 0.02
+HINT = "If no file changes while mounted, set 'staleness: immutable' in the recipe's settings."
 
 
 @dataclass(frozen=True)
@@ -123,24 +135,35 @@ def learn(request: Request, progress: Progress = silent) -> Learned:
         description=_description(request),
         base=request.base if request.build_on_base else None,
     )
+    reads_once = True in once
     if not tuned.document["rules"]:
         raise RefusedError(
-            _nothing(request),
-            do="Use the source as it is"
-            + (
-                "; if the job has more epochs than were recorded, add --assume-epochs N"
-                if True in once
-                else ""
-            ),
-            code="no-gain",
+            nothing_helps(reads_once), do=what_else(None, request.world, once=reads_once), code="no-gain"
         )
     progress("judging on the hold-out", 1, 1)
-    candidates: dict[str, Mapping[str, Any]] = {request.base_name: request.base, TUNED: tuned.document}
-    verdict = judge_holdout(request.world, request.runs, candidates, jobs=request.jobs)
-    refuse_if_it_loses(verdict, once=True in once)
+    verdict = _judge(request, tuned)
+    refuse_if_it_loses(verdict, request.world, once=reads_once)
+    verdict = _without_small_print(verdict)
     assumptions = tuple(assumed(request))
     text = emit.render(tuned.document, _header(request, tuned, verdict, assumptions))
     return Learned(text, tuned.document, tuned, verdict, assumptions)
+
+
+def _judge(request: Request, tuned: Tuned) -> Verdict:
+    """Judge on the hold-out; say what files that never change would add, where that is worth a line."""
+    document = tuned.document
+    unchanging = {**document, "settings": {**document["settings"], "staleness": "immutable"}}
+    candidates: dict[str, Mapping[str, Any]] = {
+        request.base_name: request.base,
+        UNCHANGING: unchanging,
+        TUNED: document,
+    }
+    return judge_holdout(request.world, request.runs, candidates, jobs=request.jobs)
+
+
+def _without_small_print(verdict: Verdict) -> Verdict:
+    gain = 1.0 - verdict.row(UNCHANGING).epoch_s / max(verdict.row(TUNED).epoch_s, 1e-9)
+    return verdict if gain >= WORTH_SAYING else verdict.without(UNCHANGING)
 
 
 def write(learned: Learned, path: Path) -> None:
@@ -193,17 +216,11 @@ def _description(request: Request) -> str:
     return f"For a job recorded over {epochs} epochs, with {memory} of memory."
 
 
-def _nothing(request: Request) -> str:
-    if request.runs[0].once:
-        return "no cache can help: the job reads its data once, and reading ahead saves nothing (simulated)"
-    return "no recipe helps: nothing that memory could hold makes the simulated epoch shorter"
-
-
 def _header(request: Request, tuned: Tuned, verdict: Verdict, assumptions: Sequence[str]) -> list[str]:
     world, storage = request.world, request.world.storage
     row, source = verdict.row(TUNED), verdict.row("source")
     working_set = max(run.whole.working_set_bytes for run in request.runs)
-    unit = "job" if request.runs[0].once else "epoch"
+    unit = "quarter of the job" if request.runs[0].once else "epoch"
     lines = ["", "From:"]
     lines += [f"  trace sha256 {run.sha256}, {run.recorded_epochs} recorded epochs" for run in request.runs]
     lines += [
@@ -226,6 +243,8 @@ def _header(request: Request, tuned: Tuned, verdict: Verdict, assumptions: Seque
     for other in verdict.rows:
         if other.name not in (TUNED, "source"):
             lines.append(f"  {other.name}: {other.epoch_s:.3f} s")
+    if any(other.name == UNCHANGING for other in verdict.rows):
+        lines.append(f"  {HINT}")
     lines += ["", "Files:", *(f"  {target.name}: {describe_class(target)}" for target in tuned.classes), ""]
     return lines
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learner.epochs import count_epochs, first_epochs, split_in_time
+from learner.epochs import count_epochs, first_epochs, first_part
 from mlopt_engine.errors import InvalidInputError
 from traces.workload import OP_READ, Workload, assume_epochs
 
@@ -35,8 +35,6 @@ class Run:
         All of it, assumed epochs included.
     training : Workload
         What the learner may see.
-    judged : Workload
-        What the hold-out replays: `whole`, or the later stretch of a job that reads its data once.
     recorded_epochs : int
         Epochs in the trace.
     assumed_epochs : int
@@ -48,7 +46,6 @@ class Run:
     recorded: Workload
     whole: Workload
     training: Workload
-    judged: Workload
     recorded_epochs: int
     assumed_epochs: int
 
@@ -113,15 +110,11 @@ def make_run(
         )
     once = recorded == 1 and (assumed_epochs == 1 or (assumed_epochs is None and not _reads_again(workload)))
     if once:
-        split = split_in_time(workload, TRAINING_SHARE)
-        if len(split.training.op) and len(split.holdout.op):
-            return Run(name, sha256, workload, workload, split.training, split.holdout, 1, 0)
-        return Run(name, sha256, workload, workload, workload, workload, 1, 0)
+        part = first_part(workload, TRAINING_SHARE)
+        return Run(name, sha256, workload, workload, part if len(part.op) else workload, 1, 0)
     target = max(recorded, MIN_EPOCHS if assumed_epochs is None else assumed_epochs)
     whole = workload if target == recorded else assume_epochs(workload, target, seed)
-    return Run(
-        name, sha256, workload, whole, first_epochs(whole, target - 1), whole, recorded, target - recorded
-    )
+    return Run(name, sha256, workload, whole, first_epochs(whole, target - 1), recorded, target - recorded)
 
 
 def _reads_again(workload: Workload) -> bool:

@@ -17,7 +17,7 @@ BLOCK_BYTES = 1 << 20
 FILE_OVERHEAD_BYTES = 2048
 #: Files of at least this size are worth reading ahead inside.
 STREAM_BYTES = 2 * BLOCK_BYTES
-WINDOWS = (4 << 20, 16 << 20)
+WINDOWS = (4 << 20, 16 << 20, 64 << 20)
 POLICIES = ("pinned", "lru", "fifo")
 STAGE_RATIOS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
 
@@ -208,19 +208,25 @@ def grid(
     list of Choice
         The whole grid.
     """
-    streams: list[tuple[str | None, int, int]] = [(None, 0, 0)]
-    if streamed:
-        depth = depths(storage)[len(depths(storage)) // 2]
-        if any(_is_large(target) for target in streamed):
-            streams += [("sequential", window, depth) for window in WINDOWS] + [("whole_file", 0, depth)]
-        if any(target.n_files > 1 for target in streamed):
-            streams += [("epoch_set", 0, depth)]
+    streams = list(_streams(storage, streamed))
     held = list(_held_choices(storage, bool(partly_held)))
     return [
         Choice(policy, ratio, depth, mode, window, stream_depth)
         for policy, ratio, depth in held
         for mode, window, stream_depth in streams
     ]
+
+
+def _streams(storage: StorageModel, streamed: Sequence[FileClass]) -> Iterator[tuple[str | None, int, int]]:
+    """List mode, window and depth for what is not held."""
+    yield None, 0, 0
+    if any(_is_large(target) for target in streamed):
+        for window in WINDOWS:
+            yield "sequential", window, max(window // BLOCK_BYTES, 2)
+        for depth in sorted({4, depths(storage)[-1]}):
+            yield "whole_file", 0, depth
+    if any(target.n_files > 1 for target in streamed):
+        yield "epoch_set", 0, min(max(storage.concurrency, 2), 128)
 
 
 def _held_choices(storage: StorageModel, partly_held: bool) -> Iterator[tuple[str, float, int]]:
@@ -315,7 +321,9 @@ def _stream_bytes(choice: Choice, budget: Budget, streamed: Sequence[FileClass])
         wanted = budget.usable_bytes // 2
     else:
         fitting = [target for target in streamed if _is_large(target)]
-        wanted = 2 * max(choice.window_bytes, choice.stream_depth * BLOCK_BYTES)
+        # what is ahead of one reader, and the block that it reads from
+        ahead = choice.window_bytes or 2 * choice.stream_depth * BLOCK_BYTES
+        wanted = ahead + 2 * BLOCK_BYTES
     each = min(wanted, budget.usable_bytes // 2 // max(len(fitting), 1))
     return {target.name: each for target in fitting if budget.share(each) > 0}
 

@@ -14,7 +14,7 @@ from learner.classes import FileClass, classify
 from learner.conditions import weigh_rules
 from learner.cost import Cost
 from learner.epochs import count_epochs, select
-from learner.evidence import RUNG_ACCESSES, Evidence
+from learner.evidence import FINAL_RUNG, Evidence
 from learner.features import file_features
 from learner.judge import World
 from learner.labels import Allocation, Item, allocate
@@ -26,11 +26,15 @@ from learner.search import Scored, successive_halving
 from learner.treatments import Budget, Choice, Treatment, grid, held_bytes, make_budget, treatments
 from learner.weights import RuleWeights
 
-RUNGS = len(RUNG_ACCESSES)
+#: Rungs of the grid's search; one more is for finalists.
+RUNGS = FINAL_RUNG
+REFINING_RUNG = 1
+#: Leaders of the grid that meet the refined setting in full size.
+FINALISTS = 3
 #: A candidate that is simpler wins when it is at most this share slower.
 TOLERANCE = 0.003
 #: A rule without which the epoch is less than this share slower is not written.
-WORTH_A_RULE = 0.003
+WORTH_A_RULE = 0.001
 
 
 class Progress(Protocol):
@@ -116,6 +120,7 @@ class Tuner:
         self.once = all(run.once for run in runs)
         self.features = file_features([run.training for run in runs])
         self.classes = classify(self.features)
+        self._frame: Document = {"settings": {}, "rules": []}
         self.needs = {target.name: held_bytes(self.features, target) for target in self.classes}
         n_workers = max(len(run.training.lock) for run in runs)
         self.budget: Budget = make_budget(world.memory_bytes, self.features, n_workers)
@@ -139,8 +144,9 @@ class Tuner:
         Tuned
             The recipe and how it came about; it may hold no rule.
         """
+        self._frame = {"settings": dict((base or {}).get("settings", {})), "rules": []}
         allocation = None if self.once else self._allocate()
-        held = allocation.bytes if allocation else {}
+        held = self._with_leftovers(allocation.bytes) if allocation else {}
         choices = self._grid(held)
         self._stage, self._total = (
             "searching",
@@ -153,10 +159,10 @@ class Tuner:
             jobs=self.jobs,
             tolerance=TOLERANCE,
         )
-        choice, held = self._refined(ranking[0].candidate, held)
+        choice, held = self._final(self._refined(ranking[0].candidate, held), ranking, held)
         self._stage = "weighing rules"
         rules = self._explained(self._pruned(self._weighed(self._treat(choice, held))), allocation)
-        document = recipe_document(rules, name=name, description=description)
+        document = recipe_document(rules, name=name, description=description, base=self._frame)
         base_kept = ""
         if base is not None and base.get("rules"):
             document, base_kept = self._with_base(document, rules, base, allocation)
@@ -169,7 +175,7 @@ class Tuner:
             choice,
             tuple(ranking),
             len(choices),
-            self.evidence.source_cost(RUNGS - 1).steady,
+            self.evidence.source_cost(FINAL_RUNG).steady,
             base_kept,
         )
 
@@ -202,6 +208,17 @@ class Tuner:
 
         return allocate(items, self.budget.usable_bytes, measure)
 
+    def _with_leftovers(self, held: Mapping[str, int]) -> dict[str, int]:
+        """Hold what gains too little to be measured, where room is left: it costs nothing."""
+        filled = dict(held)
+        left = self.budget.usable_bytes - sum(filled.values())
+        for target in sorted(self.classes, key=lambda target: (self.needs[target.name], target.name)):
+            missing = self.needs[target.name] - filled.get(target.name, 0)
+            if 0 < missing <= left and self._read_again(target):
+                filled[target.name] = self.needs[target.name]
+                left -= missing
+        return filled
+
     def _read_again(self, target: FileClass) -> bool:
         rows = self.features.iloc[target.members]
         return bool(((rows["epochs_read"] > rows["runs"]) | (rows["bytes_read"] > 1.5 * rows["size"])).any())
@@ -211,17 +228,37 @@ class Tuner:
         streamed = [t for t in self.classes if not held.get(t.name)]
         return grid(self.world.storage, partly_held=partly, streamed=streamed)
 
-    def _refined(self, choice: Choice, held: Mapping[str, int]) -> tuple[Choice, dict[str, int]]:
+    def _refined(self, choice: Choice, held: Mapping[str, int]) -> Setting:
+        self._stage = "refining"
         again = {} if self.once else {t.name: self.needs[t.name] for t in self.classes if self._read_again(t)}
         found, _ = refine(
             Setting(choice, tuple(sorted(held.items()))),
             Limits(self.budget.usable_bytes, again),
-            lambda setting: (
-                self._cost(self._document(self._treat(setting.choice, dict(setting.held))), RUNGS - 1).score
-            ),
+            lambda setting: self._setting_cost(setting, REFINING_RUNG),
             jobs=self.jobs,
         )
-        return found.choice, dict(found.held)
+        return found
+
+    def _final(
+        self, refined: Setting, ranking: Sequence[Scored[Choice]], held: Mapping[str, int]
+    ) -> tuple[Choice, dict[str, int]]:
+        """Let the refined setting, the grid's leaders and plain holding meet in full size."""
+        self._stage = "comparing finalists"
+        leaders = [Choice(), *(scored.candidate for scored in ranking[:FINALISTS])]
+        settings = [Setting(choice, tuple(sorted(held.items()))) for choice in leaders]
+        options = list(dict.fromkeys([*settings, refined]))
+        ranked = successive_halving(
+            options,
+            lambda setting, _: self._setting_cost(setting, FINAL_RUNG),
+            rungs=1,
+            jobs=self.jobs,
+            tolerance=TOLERANCE,
+        )
+        best = ranked[0].candidate
+        return best.choice, dict(best.held)
+
+    def _setting_cost(self, setting: Setting, rung: int) -> float:
+        return self._cost(self._document(self._treat(setting.choice, dict(setting.held))), rung).score
 
     def _treat(self, choice: Choice, held: Mapping[str, int]) -> list[Treatment]:
         made = treatments(choice, budget=self.budget, needs=self.needs, held=held, classes=self.classes)
@@ -237,7 +274,11 @@ class Tuner:
             )
             for treatment in plain
         ]
-        return recipe_document(rules, name="candidate", description="")
+        return self._candidate(rules)
+
+    def _candidate(self, rules: Sequence[LearnedRule]) -> Document:
+        """Write rules as a recipe for simulation, under the base's settings."""
+        return recipe_document(rules, name="candidate", description="", base=self._frame)
 
     def _weighed(self, chosen: Sequence[Treatment]) -> list[LearnedRule]:
         if not chosen:
@@ -266,12 +307,12 @@ class Tuner:
     def _pruned(self, rules: Sequence[LearnedRule]) -> list[LearnedRule]:
         """Measure each rule by leaving it out; drop those that are not worth their lines."""
         kept = list(rules)
-        rung = RUNGS - 1
+        rung = FINAL_RUNG
         source = self.evidence.source_cost(rung)
-        whole = self._cost(recipe_document(kept, name="candidate", description=""), rung)
+        whole = self._cost(self._candidate(kept), rung)
         for rule in list(rules):
             rest = [other for other in kept if other is not rule]
-            without = self._cost(recipe_document(rest, name="candidate", description=""), rung)
+            without = self._cost(self._candidate(rest), rung)
             if without.score - whole.score < WORTH_A_RULE * whole.score:
                 kept, whole = rest, without
                 continue
@@ -307,7 +348,7 @@ class Tuner:
             (alone, "its rules were weighed anew; learned rules save nothing beyond them"),
         ]
         ranked = successive_halving(
-            options, lambda option, _: self._cost(option[0], RUNGS - 1).score, rungs=1, tolerance=TOLERANCE
+            options, lambda option, _: self._cost(option[0], FINAL_RUNG).score, rungs=1, tolerance=TOLERANCE
         )
         return ranked[0].candidate
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -186,20 +185,13 @@ def _storage(text: str, runs: tuple[Run, ...], report: output.Report) -> Storage
     if text != FIT:
         path = Path(text)
         return StorageModel.from_file(path) if text not in names() and path.is_file() else named(text)
-    if importlib.util.find_spec("simulator.fit") is None:
-        raise InvalidInputError(
-            "the storage cannot be fitted from the trace",
-            where="--storage",
-            value=FIT,
-            do=f"Name one ({', '.join(names())}), or measure yours with 'mlopt probe DIR -o FILE'",
-        )
+    from simulator.fit import fit
+
     # the run with most accesses says most about the storage
-    longest = max(runs, key=lambda run: len(run.recorded.op))
-    fitted = importlib.import_module("simulator.fit").fit(longest.recorded)
-    for warning in getattr(fitted, "warnings", ()):
-        report.warn("storage-fit", str(warning))
-    model: StorageModel = getattr(fitted, "model", fitted)
-    return model
+    fitted = fit(max(runs, key=lambda run: len(run.recorded.op)).recorded)
+    for warning in fitted.warnings:
+        report.warn("storage-fit", warning)
+    return fitted.model
 
 
 def _result(learned: Learned, request: Request, out: Path) -> dict[str, Any]:
@@ -262,8 +254,13 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
     from rich.markup import escape
     from rich.table import Table
 
-    unit = "job" if request.runs[0].once else "epoch"
-    table = Table(title=f"On the held-out {unit}, memory {format_size(request.world.memory_bytes)}")
+    from learner.holdout import UNCHANGING
+    from learner.learn import HINT
+
+    once = request.runs[0].once
+    unit = "part" if once else "epoch"
+    judged = "last quarter of the job" if once else "epoch"
+    table = Table(title=f"On the held-out {judged}, memory {format_size(request.world.memory_bytes)}")
     for heading, justify in (
         ("", "left"),
         (f"{unit} s", "right"),
@@ -272,8 +269,8 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
     ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for row in learned.verdict.rows:
-        fetched = "?" if row.source_bytes is None else format_size(row.source_bytes)
-        table.add_row(escape(row.name), f"{row.epoch_s:.2f}", f"{row.saved_ratio:.0%}", fetched)
+        saved, fetched = f"{row.saved_ratio:.0%}", format_size(row.source_bytes)
+        table.add_row(escape(row.name), f"{row.epoch_s:.2f}", saved, fetched)
     for name, seconds in learned.verdict.bounds.items():
         table.add_row(f"[dim]bound: {name.replace('_', ' ')}[/dim]", f"[dim]{seconds:.2f}[/dim]", "", "")
     console.print(table)
@@ -281,6 +278,8 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
         console.print(f"[bold]{escape(rule['id'])}[/bold]: {escape(rule.get('description', ''))}")
     for sentence in learned.assumptions:
         console.print(f"[yellow]assumed[/yellow] {escape(sentence)}")
+    if any(row.name == UNCHANGING for row in learned.verdict.rows):
+        console.print(HINT)
     if learned.tuned.base_kept:
         console.print(f"base '{escape(request.base_name)}': {escape(learned.tuned.base_kept)}")
     console.print(f"wrote {escape(str(out))}")

@@ -39,12 +39,15 @@ def build(groups: Sequence[Group], *, epochs: int, workers: int = 2, seed: int =
             if group.epochs is not None and epoch not in group.epochs:
                 continue
             order = rng.permutation(files) if group.order == "shuffled" else files
-            for turn, file in enumerate(order):
-                rows.append((turn % workers, file, 0, 0, epoch, OP_OPEN))
-                offsets = range(0, group.size, group.read_bytes)
+            offsets = range(0, group.size, group.read_bytes)
+            # workers run side by side: their n-th files start together, then their reads alternate
+            for turn in range(0, len(order), workers):
+                side_by_side = list(enumerate(order[turn : turn + workers]))
+                rows += [(worker, file, 0, 0, epoch, OP_OPEN) for worker, file in side_by_side]
                 rows += [
-                    (turn % workers, file, offset, min(group.read_bytes, group.size - offset), epoch, OP_READ)
+                    (worker, file, offset, min(group.read_bytes, group.size - offset), epoch, OP_READ)
                     for offset in offsets
+                    for worker, file in side_by_side
                 ]
     worker, file, offset, length, epoch_of, op = (np.array(column) for column in zip(*rows, strict=True))
     n = len(rows)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from learner.epochs import count_epochs, first_epochs, sample_files, split_in_time
+from learner.epochs import count_epochs, first_epochs, first_part, sample_files
 
 
 def test_first_epochs_end_where_they_should(demo_job) -> None:
@@ -23,8 +23,8 @@ def test_a_sample_has_its_share_of_bytes_and_dense_files(demo_job) -> None:
     assert ((part.offset + part.length) <= part.files.size[part.file]).all()
 
 
-def test_time_split_keeps_the_order_and_loses_no_byte(demo_job) -> None:
-    split = split_in_time(first_epochs(demo_job, 1), 0.75)
-    total = demo_job.length[demo_job.epoch == 0].sum()
-    assert split.training.length.sum() + split.holdout.length.sum() == total
-    assert split.training.length.sum() / total == pytest.approx(0.75, abs=0.02)
+def test_first_part_ends_where_its_share_was_read(demo_job) -> None:
+    job = first_epochs(demo_job, 1)
+    part = first_part(job, 0.75)
+    assert part.length.sum() / job.length.sum() == pytest.approx(0.75, abs=0.02)
+    assert (part.length == job.length[: len(part.length)]).all()
