@@ -190,6 +190,7 @@ def main(arguments: list[str]) -> int:
     """
     # Before any thread exists, so that all inherit it: signals are taken by the main thread alone.
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
+    os.chdir("/")  # a folder that somebody wants to unmount must not be kept busy
     state, telling = MountState(Path(arguments[0])), int(arguments[1])
     os.set_inheritable(telling, False)
     try:

@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +31,8 @@ NS_PER_S = 1_000_000_000
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 FOREVER_NS = 2**64 - 1
+#: Where the daemon finds the pipe for its first word: high enough not to meet a descriptor that is being moved.
+PIPE_FD = 63
 
 
 @dataclass(frozen=True)
@@ -488,42 +489,43 @@ def _start_daemon(state: MountState) -> int:
     """Start the daemon and wait for its first word on a pipe."""
     news, telling = os.pipe()
     log = os.open(state.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    command = [sys.executable, "-P", "-m", "runtime.daemon", str(state.directory), str(telling)]
+    null = os.open(os.devnull, os.O_RDONLY)
+    command = [sys.executable, "-P", "-m", "runtime.daemon", str(state.directory), str(PIPE_FD)]
+    # posix_spawn: no fork of a process with threads, and no handle that complains when the daemon outlives it.
+    moves = [(null, 0), (log, 1), (log, 2), (telling, PIPE_FD)]
     try:
-        daemon = subprocess.Popen(
+        pid = os.posix_spawn(
+            sys.executable,
             command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-            pass_fds=(telling,),
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, from_fd, to_fd) for from_fd, to_fd in moves],
+            setsid=True,
+            setsigmask=(),
         )
     finally:
-        os.close(telling)
-        os.close(log)
+        for fd in (telling, log, null):
+            os.close(fd)
     try:
         word = _first_word(news)
     except BaseException:
-        _stop(daemon)
+        _stop(pid)
         state.remove()
         raise
     finally:
         os.close(news)
     if word.get("ok"):
-        return daemon.pid
-    _stop(daemon)
+        return pid
+    _stop(pid)
     state.remove()
     raise _start_error(word)
 
 
-def _stop(daemon: subprocess.Popen[bytes]) -> None:
-    daemon.terminate()
+def _stop(pid: int) -> None:
     try:
-        daemon.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    _wait_for_end(pid)
 
 
 def _first_word(news: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ mod _native {
     #[pymodule_export]
     use crate::error::MloptError;
     #[pymodule_export]
-    use crate::mount::{MountSession, clear_dead_mount, mounted_at, serve_warden};
+    use crate::mount::{MountSession, clear_dead_mount, mounted_at, replay_journal, serve_warden};
     #[pymodule_export]
     use crate::replay::RunningReplay;
     #[pymodule_export]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use mlopt_core::Plan;
 use mlopt_fuse::session::{MountSession as Session, SessionError};
-use mlopt_fuse::{driver::DriverError, kernel_mount, warden};
+use mlopt_fuse::{driver::DriverError, journal, kernel_mount, warden};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
@@ -95,6 +95,14 @@ pub fn mounted_at(py: Python<'_>, path: PathBuf) -> PyResult<Option<(String, Str
 pub fn clear_dead_mount(py: Python<'_>, mountpoint: PathBuf) -> PyResult<bool> {
     py.detach(|| kernel_mount::clear_dead(&mountpoint))
         .map_err(|error| os_error(Some(error.errno()), error.to_string()))
+}
+
+/// Feed a mount's journal to a fresh core: (events, effects, first event whose effects differ).
+#[pyfunction]
+pub fn replay_journal(py: Python<'_>, path: PathBuf) -> PyResult<(u64, u64, Option<u64>)> {
+    let found = py.detach(|| journal::replay(&path));
+    let found = found.map_err(|error| os_error(error.raw_os_error(), error.to_string()))?;
+    Ok((found.events, found.effects, found.first_difference))
 }
 
 fn from_session(error: SessionError) -> PyErr {

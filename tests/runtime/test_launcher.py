@@ -1,0 +1,108 @@
+"""A command with the mount laid over its data."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from real_mounts import plan
+
+from mlopt_engine import _native
+from mlopt_engine.errors import InvalidInputError
+from runtime import launcher
+from runtime.launcher import RunOptions
+
+pytestmark = pytest.mark.fuse
+
+READ_ALL = """
+import os, sys
+for folder, _, files in os.walk(sys.argv[1]):
+    for name in files:
+        open(os.path.join(folder, name), "rb").read()
+"""
+
+
+def test_command_sees_the_mount_and_nobody_else_does(source, tmp_path):
+    seen = tmp_path / "seen"
+    script = f"grep -c 'fuse.mlopt' /proc/self/mounts > {seen}; cmp {source}/large {source}/large; exit 7"
+    assert launcher.run(source, plan(), ["sh", "-c", script]) == 7
+    assert int(seen.read_text()) == 1
+    assert _native.mounted_at(source) is None
+
+
+def test_working_directory_below_the_source_lies_below_the_mount(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(source / "folder")
+    names = tmp_path / "names"
+    assert (
+        launcher.run(source, plan(), ["sh", "-c", f"stat -f -c %T . > {names}; ls | wc -l >> {names}"]) == 0
+    )
+    kind, count = names.read_text().split()
+    assert "fuse" in kind
+    assert int(count) == 20
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 125"], 125),
+        (["sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM),
+        (["sh", "-c", "kill -KILL $$"], 128 + signal.SIGKILL),
+        (["/nonexistent/command"], 127),
+        (["/etc/hostname"], 126),
+    ],
+    ids=["success", "its own 125", "ended by SIGTERM", "ended by SIGKILL", "not found", "not executable"],
+)
+def test_exit_code_is_the_commands(source, command, code):
+    assert launcher.run(source, plan(), command) == code
+
+
+def test_signals_reach_the_command_and_leave_nothing_behind(source, tmp_path):
+    ready = tmp_path / "ready"
+    runner = (
+        "import sys; from runtime import launcher;"
+        "sys.exit(launcher.run(sys.argv[1], sys.argv[2], ['sh', '-c', sys.argv[3]]))"
+    )
+    script = f"trap 'exit 9' TERM; touch {ready}; while :; do sleep 0.05; done"
+    process = subprocess.Popen([sys.executable, "-c", runner, str(source), plan(), script])
+    deadline = time.monotonic() + 20
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 9
+    assert _native.mounted_at(source) is None
+
+
+def test_statistics_tell_what_the_mount_did_and_the_shim_saves_messages(source, tmp_path):
+    counts = []
+    for preload in (False, True):
+        stats = tmp_path / f"stats{preload}"
+        options = RunOptions(stats_file=stats, preload_isatty=preload)
+        assert launcher.run(source, plan(), [sys.executable, "-c", READ_ALL, str(source)], options) == 0
+        counts.append(json.loads(Path(stats).read_text()))
+    without, shimmed = counts
+    assert without["read_messages"] > 20
+    assert without["ioctl_messages"] >= 20 or sys.version_info >= (3, 14)
+    assert shimmed["ioctl_messages"] == 0
+
+
+def test_empty_command_and_missing_source_are_named(source, tmp_path):
+    with pytest.raises(InvalidInputError, match="command"):
+        launcher.run(source, plan(), [])
+    with pytest.raises(InvalidInputError, match="source"):
+        launcher.run(tmp_path / "missing", plan(), ["true"])
+
+
+def test_environment_and_streams_are_the_commands(source, capfd):
+    environment = dict(os.environ) | {"MLOPT_TEST_WORD": "seen"}
+    options = RunOptions(environment=environment)
+    assert launcher.run(source, plan(), ["sh", "-c", "echo $MLOPT_TEST_WORD; echo err >&2"], options) == 0
+    out, err = capfd.readouterr()
+    assert (out, err) == ("seen\n", "err\n")
