@@ -116,8 +116,8 @@ def serve_warden(mountpoint: str | PathLike[str]) -> None:
 def mounted_at(path: str | PathLike[str]) -> tuple[str, str, bool] | None:
     """Return type, fsname and whether the daemon is gone of what is mounted exactly here."""
 
-def replay_journal(path: str | PathLike[str]) -> tuple[int, int, int | None]:
-    """Feed a mount's journal to a fresh core: events, effects, first event whose effects differ."""
+def replay_journal(path: str | PathLike[str]) -> tuple[int, str | None]:
+    """Feed a mount's journal to a fresh core: events replayed, the first difference as JSON."""
 
 def clear_dead_mount(mountpoint: str | PathLike[str]) -> bool:
     """Clear a dead mount of ours; False when there is none."""

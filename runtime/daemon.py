@@ -30,6 +30,7 @@ WAITED_FOR = STOPPING | {signal.SIGHUP, UNMOUNTED}
 #: How soon an unmount by somebody else is noticed [s].
 LOOK_AROUND_S = 0.5
 COMMAND_BYTES = 65536
+ANSWER_TIMEOUT_S = 10
 
 
 class Daemon:
@@ -52,6 +53,8 @@ class Daemon:
             json.dumps(self.settings["engine"]),
         )
         self.http: HTTPServer | None = None
+        #: Held while a command is carried out and answered: the process must not end in between.
+        self.answering = threading.Lock()
         if self.settings.get("http"):
             try:
                 self.http = self._serve_http(self.settings["http"])
@@ -134,6 +137,7 @@ class Daemon:
             elif number == UNMOUNTED:
                 self._outlive_open_files()
                 break
+        self.answering.acquire(timeout=ANSWER_TIMEOUT_S)
         self.session.close()
         if self.state.live_pid() == os.getpid():
             self.state.remove()
@@ -162,8 +166,9 @@ class _Command(socketserver.StreamRequestHandler):
             command = {}
         server = self.server
         assert isinstance(server, _Control)  # noqa: S101 - narrows the type; nothing else makes handlers
-        answer = server.server_daemon.answer(command if isinstance(command, dict) else {})
-        self.wfile.write(json.dumps(answer).encode() + b"\n")
+        with server.server_daemon.answering:
+            answer = server.server_daemon.answer(command if isinstance(command, dict) else {})
+            self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 
 def _control(daemon: Daemon) -> _Control:

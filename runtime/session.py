@@ -31,7 +31,7 @@ NS_PER_S = 1_000_000_000
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 FOREVER_NS = 2**64 - 1
-#: Where the daemon finds the pipe for its first word: high enough not to meet a descriptor that is being moved.
+#: Where the daemon finds the pipe for its first word: high enough not to meet one that is being moved.
 PIPE_FD = 63
 
 
@@ -430,7 +430,7 @@ def _check_mountpoint(mountpoint: Path, source: Path) -> tuple[Path, list[str]]:
             value=f"{mountpoint} and {source}",
             do="Mount elsewhere; 'mlopt run' lays a mount over the source for one command",
         )
-    found = _native.mounted_at(place) if place.exists() or _is_dead_place(place) else None
+    found = _native.mounted_at(place) if os.path.lexists(place) or _is_dead_place(place) else None
     if found is not None:
         kind, _, dead = found
         if kind != "fuse.mlopt":
@@ -491,7 +491,7 @@ def _start_daemon(state: MountState) -> int:
     log = os.open(state.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
     command = [sys.executable, "-P", "-m", "runtime.daemon", str(state.directory), str(PIPE_FD)]
-    # posix_spawn: no fork of a process with threads, and no handle that complains when the daemon outlives it.
+    # posix_spawn: no fork of a process with threads, and no handle that complains when the daemon stays.
     moves = [(null, 0), (log, 1), (log, 2), (telling, PIPE_FD)]
     try:
         pid = os.posix_spawn(

@@ -149,7 +149,7 @@ def _reads(path: Path, content: bytes) -> bool:
 def test_file_that_vanished_is_an_error_and_never_zeros(source, mounts: Mounts):
     mount = mounts(source, plan(staleness_s=3600))
     seen = mount.mountpoint / "folder" / "file03"
-    seen.stat()
+    assert {len(path.name) for path in seen.parent.iterdir()} == {6}  # all are known now
     (source / "folder" / "file03").unlink()
     assert read_error(seen) in {errno.ESTALE, errno.ENOENT}
     (source / "folder" / "file04").write_bytes(b"short")  # truncated below what was listed
@@ -312,10 +312,9 @@ def test_journal_replayed_through_a_fresh_core_gives_the_same_effects(source, mo
     mount = mounts(source, plan(), MountOptions(journal=journal))
     assert tree_of(mount.mountpoint) == tree_of(source)
     mount.umount()
-    events, effects, first_difference = _native.replay_journal(journal)
+    events, difference = _native.replay_journal(journal)
     assert events > 50
-    assert effects > 50
-    assert first_difference is None
+    assert difference is None
 
 
 def test_many_threads_read_the_same_bytes(source, mounts: Mounts):

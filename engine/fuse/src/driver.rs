@@ -19,8 +19,8 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use fuser::{Errno, Notifier, ReplyData};
 use mlopt_core::{
-    Core, CoreError, Event, Extent, FetchId, FileId, LiveFacts, Nanos, Observe, Plan, ReaderId, Rules,
-    TicketId,
+    Core, CoreError, Effect, Event, Extent, FetchId, FileId, LiveFacts, Nanos, Observe, Plan, ReaderId,
+    Rules, Stats, TicketId,
 };
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -175,8 +175,10 @@ impl Driver {
     ) -> Result<Driver, DriverError> {
         let root = source.stat(b"").map_err(DriverError::Source)?;
         let observe = plan.observe;
+        let mut core = Core::new(plan.clone())?;
+        core.set_fetch_deadline(options.deadline.as_nanos() as u64);
         let inner = Inner {
-            core: Core::new(plan.clone())?,
+            core,
             rules: Rules::compile(&plan)?,
             nodes: Nodes::new(root, timeout_of(plan.staleness_ns)),
             plan,
@@ -263,7 +265,12 @@ impl Driver {
                     extent,
                     reader,
                 };
-                self.tell(&mut inner, event, &mut step);
+                if !self.tell(&mut inner, event, &mut step)
+                    && let Some(read) = inner.take_read(ticket)
+                {
+                    self.metrics.failed_reads.one();
+                    step.actions.push(Action::Fail(read.reply, libc::EIO));
+                }
             }
         }
         self.finish(inner, step);
@@ -327,25 +334,39 @@ impl Driver {
         Ok(())
     }
 
+    /// What the core counted.
+    pub fn core_stats(&self) -> Stats {
+        self.inner.lock().core.stats()
+    }
+
     /// Values of the moment.
     pub fn gauges(&self) -> Vec<Gauge> {
         let inner = self.inner.lock();
+        let stats = inner.core.stats();
+        let files = inner.nodes.files() as u64;
         vec![
-            (
-                "known_files",
-                "file versions the mount knows",
-                inner.nodes.files() as u64,
-            ),
+            ("known_files", "file versions the mount knows", files),
             (
                 "daemon_bytes",
                 "bytes held by the daemon, fetches in flight not counted",
                 inner.held_bytes,
             ),
             (
+                "in_flight_bytes",
+                "bytes of fetches under way",
+                stats.in_flight_bytes,
+            ),
+            (
                 "kernel_bytes",
+                "bytes of the kernel part, held and passing",
+                stats.kernel_bytes,
+            ),
+            (
+                "pushed_bytes",
                 "bytes pushed into the kernel and believed to be there",
                 inner.kernel.bytes(),
             ),
+            ("peak_bytes", "largest use of the budget so far", stats.peak_bytes),
             (
                 "budget_bytes",
                 "hard budget of the memory tier",
@@ -362,6 +383,16 @@ impl Driver {
                 inner.reads.len() as u64,
             ),
             ("pending_fetches", "fetches under way", inner.fetches.len() as u64),
+            (
+                "pending_orders",
+                "orders that the warden has not answered",
+                inner.tasks.len() as u64,
+            ),
+            (
+                "pending_drops",
+                "drops that wait for a reader's copy to end",
+                inner.drops.len() as u64,
+            ),
             (
                 "fetch_threads_busy",
                 "threads now inside a source request",
@@ -391,23 +422,23 @@ impl Driver {
         }
     }
 
-    /// Hand an event to the core and take its effects.
-    fn tell(self: &Arc<Self>, inner: &mut Inner, event: Event, step: &mut Step) {
+    /// Hand an event to the core and take its effects; false when the core refused it.
+    fn tell(self: &Arc<Self>, inner: &mut Inner, event: Event, step: &mut Step) -> bool {
         let now = self.clock.now();
         let journalled = inner.journal.is_some().then(|| event.clone());
-        let mut effects = Vec::new();
-        if inner.core.handle(event, now).is_err() {
+        if let Err(error) = inner.core.handle(event, now) {
             self.metrics.broken_promises.one();
+            eprintln!("the core refused an event: {error}");
+            return false;
         }
-        while let Some(effect) = inner.core.poll_effect() {
-            effects.push(effect);
-        }
+        let effects: Vec<Effect> = std::iter::from_fn(|| inner.core.poll_effect()).collect();
         if let (Some(journal), Some(event)) = (&mut inner.journal, journalled) {
-            journal.write(now, &event, &effects);
+            journal.write(now, event, effects.clone());
         }
         for effect in effects {
             self.take(inner, effect, step);
         }
+        true
     }
 
     /// Start the clock of an operation.

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mlopt_core::Stats;
+
 macro_rules! counters {
     ($($name:ident: $help:literal,)*) => {
         /// Counters since the mount began; each only grows.
@@ -91,12 +93,15 @@ pub fn prometheus(metrics: &Metrics, gauges: &[Gauge]) -> String {
     text
 }
 
-/// All values as one JSON object.
-pub fn json(metrics: &Metrics, gauges: &[Gauge]) -> String {
+/// All values as one JSON object; what the core counted stands under `core`.
+pub fn json(metrics: &Metrics, gauges: &[Gauge], core: &Stats) -> String {
     let rows = metrics.rows().into_iter().chain(gauges.iter().copied());
-    let object: serde_json::Map<String, serde_json::Value> = rows
+    let mut object: serde_json::Map<String, serde_json::Value> = rows
         .map(|(name, _, value)| (name.to_owned(), value.into()))
         .collect();
+    let mut counted = serde_json::to_value(core).unwrap_or_default();
+    counted["estimated_silent_hits"] = core.estimated_silent_hits().into();
+    object.insert("core".to_owned(), counted);
     serde_json::Value::Object(object).to_string()
 }
 
@@ -112,7 +117,8 @@ mod tests {
         let text = prometheus(&metrics, &gauges);
         assert!(text.contains("# TYPE mlopt_fills_total counter\nmlopt_fills_total 3\n"));
         assert!(text.contains("# TYPE mlopt_daemon_bytes gauge\nmlopt_daemon_bytes 7\n"));
-        let value: serde_json::Value = serde_json::from_str(&json(&metrics, &gauges)).unwrap();
+        let value: serde_json::Value =
+            serde_json::from_str(&json(&metrics, &gauges, &Stats::default())).unwrap();
         assert_eq!(
             (value["fills"].as_u64(), value["daemon_bytes"].as_u64()),
             (Some(3), Some(7))

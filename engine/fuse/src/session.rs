@@ -204,7 +204,11 @@ impl MountSession {
 
     /// All counters and gauges as JSON.
     pub fn stats_json(&self) -> String {
-        metrics::json(&self.driver.metrics, &self.driver.gauges())
+        metrics::json(
+            &self.driver.metrics,
+            &self.driver.gauges(),
+            &self.driver.core_stats(),
+        )
     }
 
     /// All counters and gauges as Prometheus text.

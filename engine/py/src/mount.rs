@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use mlopt_core::Plan;
+use mlopt_core::{Plan, journal as core_journal};
 use mlopt_fuse::session::{MountSession as Session, SessionError};
-use mlopt_fuse::{driver::DriverError, journal, kernel_mount, warden};
+use mlopt_fuse::{driver::DriverError, kernel_mount, warden};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
@@ -97,12 +97,14 @@ pub fn clear_dead_mount(py: Python<'_>, mountpoint: PathBuf) -> PyResult<bool> {
         .map_err(|error| os_error(Some(error.errno()), error.to_string()))
 }
 
-/// Feed a mount's journal to a fresh core: (events, effects, first event whose effects differ).
+/// Feed a mount's journal to a fresh core: events replayed, and the first difference as JSON.
 #[pyfunction]
-pub fn replay_journal(py: Python<'_>, path: PathBuf) -> PyResult<(u64, u64, Option<u64>)> {
-    let found = py.detach(|| journal::replay(&path));
-    let found = found.map_err(|error| os_error(error.raw_os_error(), error.to_string()))?;
-    Ok((found.events, found.effects, found.first_difference))
+pub fn replay_journal(py: Python<'_>, path: PathBuf) -> PyResult<(u64, Option<String>)> {
+    let text = py.detach(|| std::fs::read_to_string(path));
+    let text = text.map_err(|error| os_error(error.raw_os_error(), error.to_string()))?;
+    let (events, difference) = py.detach(|| core_journal::replay(&text)).map_err(from_core)?;
+    let difference = difference.map(|found| serde_json::to_string(&found));
+    Ok((events, difference.transpose().map_err(io::Error::from)?))
 }
 
 fn from_session(error: SessionError) -> PyErr {
