@@ -51,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("emulate", "Show a directory as a slow storage."),
     Command("learn", "Find the recipe that fits a recorded job, and prove it on a held-out epoch."),
     Command("mount", "Show a source through a cache that follows a recipe."),
+    Command("probe", "Measure a storage, or what FUSE itself costs here."),
     Command("record", "Capture how a job reads its files."),
     Command("replay", "Do a recorded job's reads again, in real time."),
     Command("report", "Describe a trace: files, epochs, workers, waits."),

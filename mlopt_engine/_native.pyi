@@ -1,5 +1,6 @@
 """Types of the compiled module; one block per file of engine/py/src."""
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Self
 
@@ -121,6 +122,67 @@ def replay_journal(path: str | PathLike[str]) -> tuple[int, str | None]:
 
 def clear_dead_mount(mountpoint: str | PathLike[str]) -> bool:
     """Clear a dead mount of ours; False when there is none."""
+
+# probe.rs
+
+class StorageProber:
+    """Files that are open for timed reads past the page cache.
+
+    Parameters
+    ----------
+    paths : list of str or PathLike
+        The files; those that cannot be opened are left out.
+
+    Raises
+    ------
+    OSError
+        When none can be opened.
+    """
+
+    def __init__(self, paths: Sequence[str | PathLike[str]]) -> None: ...
+    @property
+    def is_direct(self) -> bool:
+        """Whether reads go past the page cache; otherwise pages are dropped before each."""
+    @property
+    def opens_ns(self) -> list[int]:
+        """Duration of each open [ns]."""
+
+    def run(
+        self, size: int, threads: int, limit_ns: int, seed: int
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Read pieces at random places; return start, end [ns] and bytes of each read.
+
+        Raises OSError, with ENODATA when no file is so large.
+        """
+
+class MemoryFiles:
+    """A mounted file system in memory, served by threads of this process; named by number from 0.
+
+    Parameters
+    ----------
+    mountpoint : str or PathLike
+        Where.
+    files : int
+        Number of files.
+    file_bytes : int
+        Bytes of each.
+    answers_open : bool
+        Answer OPEN; otherwise the kernel is told never to ask.
+
+    Raises
+    ------
+    OSError
+        When it cannot be mounted.
+    """
+
+    def __init__(
+        self, mountpoint: str | PathLike[str], files: int, file_bytes: int, answers_open: bool
+    ) -> None: ...
+    def push(self, first: int, files: int) -> None:
+        """Push all bytes of some files into the kernel's page cache."""
+
+    def stop(self) -> None:
+        """Unmount."""
 
 # replay.rs
 

@@ -228,13 +228,11 @@ impl Filesystem for EmulatedFilesystem {
         let Some(file) = self.server.file(handle) else {
             return reply.error(Errno::EBADF);
         };
-        // Always of one size, so that the spare ones fit.
-        let mut buffer = match AlignedBuffer::new(REQUEST_BYTES as usize) {
+        let mut buffer = match AlignedBuffer::new(size as usize) {
             Ok(buffer) => buffer,
             Err(error) => return reply.error(error.into()),
         };
-        let wanted = buffer.len().min(size as usize);
-        let outcome = read_fully(&file, &mut buffer[..wanted], offset);
+        let outcome = read_fully(&file, &mut buffer, offset);
         let booking = self
             .server
             .book(outcome.as_ref().map_or(0, |length| *length as u64));

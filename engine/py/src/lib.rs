@@ -4,6 +4,7 @@
 mod emulator;
 mod error;
 mod mount;
+mod probe;
 mod replay;
 mod rules;
 mod scan;
@@ -24,6 +25,8 @@ mod _native {
     use crate::error::MloptError;
     #[pymodule_export]
     use crate::mount::{MountSession, clear_dead_mount, mounted_at, replay_journal, serve_warden};
+    #[pymodule_export]
+    use crate::probe::{MemoryFiles, StorageProber};
     #[pymodule_export]
     use crate::replay::RunningReplay;
     #[pymodule_export]

@@ -140,7 +140,13 @@ fn run(shared: &Shared) {
         let now = shared.clock.now();
         let early_ns = at.0.saturating_sub(now.0);
         if early_ns > SPIN_NS && !waiting.closed {
-            let sleep_ns = early_ns.saturating_sub(margin_ns).max(1_000);
+            // A long sleep ends a little before its time, a short one just then: two wake-ups per answer at most.
+            let lead_ns = if early_ns > 4 * MARGIN_LIMIT_NS {
+                margin_ns
+            } else {
+                SPIN_NS / 2
+            };
+            let sleep_ns = early_ns - lead_ns;
             let timed_out = shared
                 .changed
                 .wait_for(&mut waiting, Duration::from_nanos(sleep_ns))
