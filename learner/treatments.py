@@ -63,6 +63,8 @@ class Treatment:
         actions: list[dict[str, object]] = []
         if self.policy is not None and self.share > 0:
             parameters = {"tier": "memory", "policy": self.policy, "share": self.share}
+            if self.policy == "pinned":
+                parameters["lock"] = True  # else a kernel that reclaims early takes what is held
             actions.append({"type": "cache", "parameters": parameters})
         if self.mode is not None:
             prefetch: dict[str, object] = {"mode": self.mode, "share": self.stage_share, "depth": self.depth}

@@ -81,7 +81,7 @@ impl Core {
         let owner = &mut self.classes[class as usize];
         owner.bytes += length;
         owner.policy.insert(slot);
-        let (part, lock) = (owner.part, owner.action.lock);
+        let part = owner.part;
         let block = &mut self.catalog.blocks[slot as usize];
         block.is_resident = true;
         block.class = class;
@@ -92,9 +92,6 @@ impl Core {
         }
         let extent = self.catalog.extent(slot);
         self.effects.push_back(Effect::Keep { extent, tier: part });
-        if lock {
-            self.effects.push_back(Effect::Lock { extent });
-        }
         true
     }
 
@@ -348,7 +345,22 @@ impl Core {
             block.kernel = now_there;
             if !block.is_resident {
                 self.release(slot);
-            } else if !block.is_sentinel && block.pins == 0 {
+                continue;
+            }
+            if self.classes[self.catalog.blocks[slot as usize].class as usize]
+                .action
+                .lock
+                && now_there > 0
+            {
+                // only what is there: locking a page that is left out would read it
+                let extent = Extent {
+                    length: u64::from(now_there),
+                    ..self.catalog.extent(slot)
+                };
+                self.effects.push_back(Effect::Lock { extent });
+            }
+            let block = &self.catalog.blocks[slot as usize];
+            if !block.is_sentinel && block.pins == 0 {
                 // a sentinel's bytes stay, or each of its reads would cost a fetch
                 self.drop_daemon(slot);
             }

@@ -209,6 +209,8 @@ struct Held {
 
 /// A locked mapping; unmapping unlocks.
 struct Locked {
+    /// First byte in the file [bytes].
+    offset: u64,
     start: usize,
     length: usize,
 }
@@ -226,7 +228,10 @@ impl Lane {
         for order in orders {
             let outcome = match order.kind {
                 OrderKind::Hold => self.hold(&order).map(|_| 0),
-                OrderKind::Drop => self.with_file(&order, drop_pages),
+                OrderKind::Drop => {
+                    self.unlock(&order);
+                    self.with_file(&order, drop_pages)
+                }
                 OrderKind::Count => self.with_file(&order, cached_pages),
                 OrderKind::Lock => self.lock(&order).map(|()| 0),
                 OrderKind::Release => {
@@ -277,7 +282,17 @@ impl Lane {
         }
     }
 
+    /// Locked pages cannot be dropped: let go of the mappings that an order touches.
+    fn unlock(&mut self, order: &Order) {
+        if let Some(held) = self.held.get_mut(&order.node) {
+            let end = order.offset + order.length;
+            held.locked
+                .retain(|lock| lock.offset >= end || lock.offset + lock.length as u64 <= order.offset);
+        }
+    }
+
     fn lock(&mut self, order: &Order) -> io::Result<()> {
+        self.unlock(order);
         let held = self.hold(order)?;
         let length = order.length as usize;
         // SAFETY: a read-only shared mapping of a file, at an address of the kernel's choice.
@@ -295,6 +310,7 @@ impl Lane {
             return Err(io::Error::last_os_error());
         }
         let mapping = Locked {
+            offset: order.offset,
             start: start as usize,
             length,
         };
