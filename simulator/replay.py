@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from mlopt_engine import SimulatedJob
-from simulator.scenario import Outcome, Scenario
+from simulator.scenario import SLEEP_NS, SLEEPING_REQUEST_CPU_NS, Outcome, Scenario
+from simulator.storage import StorageModel
 from traces.workload import Workload
 
 #: Above this spread (standard deviation / mean) the recorded CPU times vary by themselves.
@@ -85,6 +86,8 @@ def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[st
     storage = asdict(scenario.storage)
     for words in ("name", "origin"):
         storage.pop(words)
+    if _client_is_unknown(scenario.storage):
+        storage["client_request_cpu_ns"] = float(SLEEPING_REQUEST_CPU_NS)
     draw = scenario.draw_cpu
     question = {
         "storage": storage,
@@ -102,6 +105,11 @@ def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[st
     threads = min(len(seeds), len(os.sched_getaffinity(0)))
     runs: list[dict[str, Any]] = json.loads(job.simulate(json.dumps(question), list(seeds), threads))
     return runs
+
+
+def _client_is_unknown(storage: StorageModel) -> bool:
+    is_silent = storage.client_request_cpu_ns == 0 and storage.client_mib_cpu_ns == 0
+    return is_silent and storage.latency_ns >= SLEEP_NS
 
 
 def _varies(workload: Workload) -> bool:
@@ -196,6 +204,11 @@ def _assumptions(scenario: Scenario) -> list[str]:
     found = []
     if scenario.fuse.origin == "default" and scenario.plan_json is not None:
         found.append("FUSE's own costs are the shipped default, not measured here ('mlopt probe --fuse')")
+    if scenario.plan_json is not None and _client_is_unknown(scenario.storage):
+        found.append(
+            f"a read that waits for '{scenario.storage.name}' costs its reader "
+            f"{SLEEPING_REQUEST_CPU_NS / 1e6:.2f} ms of CPU more than one that does not"
+        )
     if scenario.storage.origin == "named":
         found.append(f"storage '{scenario.storage.name}' is typical of its kind, not measured on yours")
     if scenario.baseline == "source" and scenario.storage.keeps_page_cache:

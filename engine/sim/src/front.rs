@@ -137,7 +137,7 @@ impl Replay<'_> {
                 let pages = self.pages.pages(access.file);
                 self.pages.remove(access.file, 0, pages);
             }
-            self.readers[r].debt += self.scenario.storage.client_request_cpu_ns;
+            self.charge_client(r, self.scenario.storage.client_request_cpu_ns);
         }
         if !must_ask {
             return true;
@@ -207,7 +207,7 @@ impl Replay<'_> {
         if !is_miss {
             return true;
         }
-        self.readers[r].debt += self.client_ns(access.length);
+        self.charge_client(r, self.client_ns(access.length));
         let id = self
             .requests
             .add(Purpose::Bytes, access.file, (0, 0), access.length, r as Task);
@@ -242,12 +242,6 @@ impl Replay<'_> {
                 return self.end_read(r, access);
             }
             if is_coming {
-                if self.readers[r].debt >= 1.0 && !self.spend(r) {
-                    return false;
-                }
-                if !self.pages.is_in_flight(file, reach) {
-                    continue;
-                }
                 let Some(id) = self.requests.for_page(file, reach) else {
                     unreachable!("a page in flight without a request");
                 };
@@ -317,7 +311,7 @@ impl Replay<'_> {
             .add(Purpose::Pages, file, (from, to), bytes, r as Task);
         self.pages.start_flight(file, from, to);
         if !matches!(self.front, Front::Mount(_)) {
-            self.readers[r].debt += self.client_ns(bytes);
+            self.charge_client(r, self.client_ns(bytes));
             self.serve_source(Work {
                 cpu_ns: self.source_cpu_ns(bytes),
                 then: Then::Device(id),

@@ -11,6 +11,9 @@ use crate::workload::{Access, Op};
 /// CPU that a reader may gather before it is put on a core [ns]: reads that need nobody cost no event of their own.
 const GATHERED_CPU_NS: u64 = 20_000;
 
+/// Accesses whose client CPU a reader may have in credit: an open, its read and the one before.
+const CREDITED_ACCESSES: f64 = 3.0;
+
 /// Where a reader stands within its current access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -35,6 +38,8 @@ pub(crate) struct Reader {
     pub(crate) stage: Stage,
     /// CPU gathered and not yet spent [ns].
     pub(crate) debt: f64,
+    /// CPU of the recorded storage's client taken out and not charged again; requests may cost that much [ns].
+    credit: f64,
     factor: f64,
     pub(crate) file: u32,
     batch: i32,
@@ -52,6 +57,7 @@ impl Reader {
             end,
             stage: Stage::Begin,
             debt: 0.0,
+            credit: 0.0,
             factor: 1.0,
             file: u32::MAX,
             batch: -1,
@@ -154,9 +160,11 @@ impl Replay<'_> {
                 }
             }
         }
-        let own = access.cpu_ns as f64 - self.recorded_client_ns(access);
+        let recorded = access.cpu_ns as f64;
+        let client = self.recorded_client_ns(access).min(recorded);
         let reader = &mut self.readers[r];
-        reader.debt += own.max(0.0) * reader.factor;
+        reader.debt += (recorded - client) * reader.factor;
+        reader.credit = (reader.credit + client).min(CREDITED_ACCESSES * client.max(reader.credit));
         reader.stage = Stage::Compute;
         true
     }
@@ -169,6 +177,14 @@ impl Replay<'_> {
             return self.spend(r);
         }
         true
+    }
+
+    /// Charge a request of the storage's client, as far as it was a part of the recorded CPU.
+    pub(crate) fn charge_client(&mut self, r: usize, client_ns: f64) {
+        let reader = &mut self.readers[r];
+        let charged = client_ns.min(reader.credit);
+        reader.credit -= charged;
+        reader.debt += charged;
     }
 
     /// Put the gathered CPU on a core; false when the reader waits for that.

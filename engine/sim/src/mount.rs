@@ -32,6 +32,8 @@ pub(crate) struct Fetch {
     class: FetchClass,
     streams: u16,
     deadline: u64,
+    /// Whether a thread of the pool woke up for it.
+    is_awake: bool,
     /// Metadata requests that still come first.
     metadata: u32,
     /// Bytes not yet asked for [bytes].
@@ -225,6 +227,7 @@ impl Replay<'_> {
                 class,
                 streams: streams.max(1),
                 deadline: deadline.0,
+                is_awake: false,
                 metadata: self.scenario.fetch_metadata_requests,
                 left: extent.length,
                 outstanding: 0,
@@ -293,14 +296,21 @@ impl Replay<'_> {
     pub(crate) fn fetch_pieces(&mut self, slot: u32) {
         let now = self.now;
         let piece_bytes = self.scenario.storage.request_bytes.max(1);
+        let wake = self.scenario.wake_ns;
         loop {
             let fetch = &mut self.mount().fetches[slot as usize];
+            if !fetch.is_awake {
+                fetch.is_awake = true;
+                fetch.outstanding = 1;
+                self.heap.push(now + wake, FETCHED | slot);
+                return;
+            }
             if fetch.metadata > 0 {
                 fetch.metadata -= 1;
                 fetch.outstanding = 1;
                 let done = self.device.metadata(now);
                 self.count_source(0);
-                self.heap.push(done, FETCHED | slot);
+                self.heap.push(done + wake, FETCHED | slot);
                 return;
             }
             if fetch.left == 0 || fetch.outstanding >= u32::from(fetch.streams) {
@@ -312,8 +322,8 @@ impl Replay<'_> {
             let is_last = fetch.left == 0;
             let done = self.device.read(now, piece);
             self.count_source(piece);
-            let wake = if is_last { self.scenario.wake_ns } else { 0 };
-            self.heap.push(done + wake, FETCHED | slot);
+            self.heap
+                .push(done + if is_last { wake } else { 0 }, FETCHED | slot);
         }
     }
 
