@@ -6,11 +6,9 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy
-import sklearn
 
 import mlopt_engine
 import recipes
@@ -29,8 +27,8 @@ def versions() -> str:
         Versions of mlopt, numpy, scikit-learn and Python.
     """
     return (
-        f"mlopt {mlopt_engine.__version__}, numpy {numpy.__version__}, "
-        f"scikit-learn {sklearn.__version__}, Python {platform.python_version()}"
+        f"mlopt {mlopt_engine.__version__}, numpy {version('numpy')}, "
+        f"scikit-learn {version('scikit-learn')}, Python {platform.python_version()}"
     )
 
 

@@ -92,7 +92,6 @@ def command(
         Exit code.
     """
     from learner import emit
-    from learner.learn import learn, write
 
     emit.check_target(out)
     inputs = {
@@ -108,6 +107,9 @@ def command(
     request = _request(
         traces, recipe, memory, storage, assume_epochs, seed, jobs or len(os.sched_getaffinity(0)), report
     )
+    # scikit-learn takes a second to import: not before all input is known to be good
+    from learner.learn import learn, write
+
     with output.progress() as bar:
         task = bar.add_task("learning", total=None)
 
@@ -134,7 +136,6 @@ def _request(
     """Read traces, recipe and storage; settle the budget."""
     import recipes
     from learner.judge import World
-    from learner.learn import Request
     from learner.runs import working_set_bytes
     from simulator.fuse_costs import FuseCosts
 
@@ -155,6 +156,8 @@ def _request(
         memory_bytes=memory_bytes,
         seeds=tuple(range(seed, seed + SIMULATION_SEEDS)),
     )
+    from learner.learn import Request
+
     return Request(
         runs=runs,
         world=world,

@@ -1,0 +1,163 @@
+"""mlopt learn: what it prints, writes, refuses and leaves alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mlopt_cli.main import main
+from recipes import load
+
+pytestmark = [
+    pytest.mark.strace,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
+
+JOB = """
+import random, sys
+from pathlib import Path
+data = Path(sys.argv[1])
+files = sorted(data.glob("train/*.bin"))
+for epoch in range(int(sys.argv[2])):
+    random.seed(epoch)
+    random.shuffle(files)
+    for file in files:
+        file.read_bytes()
+"""
+SLOW = {
+    "name": "slow", "latency_ns": 5e6, "latency_sigma": 0.1, "metadata_latency_ns": 5e6, "bandwidth": 60e6,
+    "stream_bandwidth": 60e6, "concurrency": 16, "request_bytes": 1 << 20, "origin": "probe",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def mlopt(*words: object) -> Done:
+    """Run a command in this process, which imports scikit-learn once and not for each."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([str(word) for word in words])
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Record two jobs over 60 files of 100 KB: four shuffled epochs, and one pass."""
+    root = tmp_path_factory.mktemp("learn")
+    (root / "data" / "train").mkdir(parents=True)
+    for number in range(60):
+        (root / "data" / "train" / f"{number:03}.bin").write_bytes(bytes([number]) * 100_000)
+    (root / "job.py").write_text(JOB)
+    (root / "slow.json").write_text(json.dumps({"model": SLOW}))
+    for name, epochs in (("four", 4), ("one", 1), ("none", 0)):
+        words = ["record", "-o", root / f"{name}.duckdb", "--source", root / "data", "--"]
+        command = [sys.executable, "-m", "mlopt_cli.main", *words, sys.executable, root / "job.py"]
+        subprocess.run([*command, root / "data", str(epochs)], check=True, timeout=60, capture_output=True)
+    return root
+
+
+def learn(recorded: Path, trace: str, out: Path, *more: object) -> Done:
+    return mlopt(
+        "learn", recorded / trace, "-o", out, "--memory", "0.5", "--storage", recorded / "slow.json", *more
+    )
+
+
+def test_result_names_the_comparison_the_rules_and_the_next_step(recorded: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tuned.yaml"
+    done = learn(recorded, "four.duckdb", out)
+    assert done.returncode == 0, done.stderr
+    for said in (
+        "source",
+        "page cache",
+        "default",
+        "tuned",
+        "train-bin",
+        f"wrote {out}",
+        "next: mlopt test-rules",
+    ):
+        assert said in done.stdout.replace("\n", "") or said in done.stdout
+    assert load(str(out)).rules
+
+
+def test_json_holds_the_same_and_the_same_trace_gives_the_same_bytes(recorded: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    done = learn(recorded, "four.duckdb", first, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["schema_version"], answer["command"]) == (1, "learn")
+    rows = {row["recipe"]: row for row in answer["result"]["holdout"]}
+    assert rows["tuned"]["epoch_s"] < rows["source"]["epoch_s"]
+    assert answer["result"]["rules"] == load(str(first)).document["rules"]
+    assert learn(recorded, "four.duckdb", second, "--jobs", 1).returncode == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_one_pass_is_taken_for_data_read_once_unless_told_otherwise(recorded: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tuned.yaml"
+    told = learn(recorded, "one.duckdb", out, "--assume-epochs", 5)
+    assert told.returncode == 0, told.stderr
+    assert "1 of 5 epochs were recorded" in told.stdout.replace("\n", " ")
+    assert "1 of 5 epochs were recorded" in out.read_text()
+    out.unlink()
+    untold = learn(recorded, "one.duckdb", out)
+    if untold.returncode == 0:  # reading ahead helps
+        assert {a["type"] for rule in load(str(out)).rules for a in rule["actions"]} == {"prefetch"}
+    else:
+        assert untold.returncode == 1
+        assert "reads its data once" in untold.stderr
+        assert "--assume-epochs" in untold.stderr
+        assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--memory", "0"), 2, "--memory"),
+        (("--assume-epochs", "2"), 2, "--assume-epochs"),
+        (("--storage", "nofs"), 2, "unknown storage"),
+        (("-r", "deflaut"), 2, "default"),
+    ],
+)
+def test_bad_flags_are_refused(
+    recorded: Path, tmp_path: Path, more: tuple[str, ...], code: int, said: str
+) -> None:
+    done = mlopt(
+        "learn",
+        recorded / "four.duckdb",
+        "-o",
+        tmp_path / "t.yaml",
+        "--storage",
+        recorded / "slow.json",
+        *more,
+    )
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "t.yaml").exists()
+
+
+def test_bad_traces_and_targets_are_refused_and_nothing_is_lost(recorded: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("name: mine\n")
+    kept = learn(recorded, "four.duckdb", mine)
+    assert (kept.returncode, mine.read_text()) == (2, "name: mine\n")
+    out = tmp_path / "t.yaml"
+    assert learn(recorded, "none.duckdb", out).returncode == 2
+    assert learn(recorded, "job.py", out).returncode == 4
+    assert learn(recorded, "missing.duckdb", out).returncode == 4
+    assert not out.exists()
