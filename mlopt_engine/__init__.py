@@ -1,6 +1,7 @@
 """The compiled engine's Python face: what the native module offers, typed."""
 
 from mlopt_engine._native import (
+    Core,
     MloptError,
     Rules,
     RuleScan,
@@ -8,10 +9,15 @@ from mlopt_engine._native import (
     __version__,
     check_condition,
     isatty_shim,
+    lru_stack_distances,
+    registry,
+    replay_cache,
+    replay_journal,
     rule_vocabulary,
 )
 
 __all__ = [
+    "Core",
     "MloptError",
     "RuleScan",
     "Rules",
@@ -19,5 +25,9 @@ __all__ = [
     "__version__",
     "check_condition",
     "isatty_shim",
+    "lru_stack_distances",
+    "registry",
+    "replay_cache",
+    "replay_journal",
     "rule_vocabulary",
 ]

@@ -9,6 +9,78 @@ from numpy.typing import NDArray
 
 __version__: str
 
+# core.rs
+
+class Core:
+    """The deciding part of the engine, driven event by event.
+
+    Parameters
+    ----------
+    plan_json : str
+        A compiled recipe.
+
+    Raises
+    ------
+    MloptError
+        When the plan asks for what the engine does not have.
+    """
+
+    def __init__(self, plan_json: str) -> None: ...
+    def handle(self, event_json: str, now_ns: int) -> None:
+        """Take one event of ``engine/core/src/event.rs`` as JSON; the time never goes backwards [ns]."""
+
+    def effects(self) -> list[str]:
+        """Take the effects that wait, in order, each as JSON."""
+
+    def stats(self) -> dict[str, Any]:
+        """Return the counters; only what the core saw, silent hits are not counted."""
+
+    def held(self) -> list[dict[str, Any]]:
+        """Return what the cache policies hold: ``extent`` and ``tier`` of each block."""
+
+def registry() -> dict[str, list[dict[str, Any]]]:
+    """Return what the engine has: ``policies``, ``prefetchers``, ``facts`` and ``operators``."""
+
+def replay_cache(
+    policy: str,
+    ids: NDArray[np.uint32],
+    sizes: NDArray[np.uint64] | None,
+    capacity: int,
+    *,
+    with_hits: bool = False,
+) -> dict[str, Any]:
+    """Count the misses of a policy over a sequence of accesses, without time.
+
+    Parameters
+    ----------
+    policy : str
+        As `registry` names it.
+    ids : ndarray of uint32, shape (n,)
+        Object of each access; dense, memory grows with the largest.
+    sizes : ndarray of uint64, shape (n,), optional
+        Size of each access's object [bytes]; each counts as one without. An object larger than the cache is
+        never admitted, and victims leave until a new one fits.
+    capacity : int
+        Size of the cache [objects, or bytes].
+    with_hits : bool
+        Whether to return the hits too.
+
+    Returns
+    -------
+    dict
+        ``misses``, ``miss_bytes``, and with hits ``hits``: ndarray of bool, shape (n,).
+
+    Raises
+    ------
+    MloptError
+        When no policy has that name.
+    ValueError
+        When `sizes` has another length than `ids`.
+    """
+
+def lru_stack_distances(ids: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return for each access the smallest LRU cache in which it hits [objects], -1 for first accesses."""
+
 # emulator.rs
 
 class EmulatedStorage:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mlopt_engine import registry
+
 __all__ = ["DEFAULT_POLICY", "POLICIES", "Policy"]
 
 
@@ -27,9 +29,10 @@ class Policy:
 # What the engine assumes where no rule names a policy.
 DEFAULT_POLICY = "lru"
 
+# Where each policy's blocks live is what it must see: without seeing hits, pages can be held in the kernel.
 POLICIES: dict[str, Policy] = {
-    "pinned": Policy("kernel"),
-    "fifo": Policy("kernel"),
-    "lru": Policy("daemon"),
-    "belady": Policy("daemon", simulation_only=True),
+    str(entry["name"]): Policy(
+        part="kernel" if entry["needs"] == "misses" else "daemon", simulation_only=entry["simulation_only"]
+    )
+    for entry in registry()["policies"]
 }

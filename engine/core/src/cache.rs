@@ -57,6 +57,8 @@ pub struct Core {
     last_block: FxHashMap<ReaderId, Slot>,
     /// Blocks whose kernel pages are being dropped.
     pub(crate) dropping: u32,
+    /// Second copies that the daemon keeps of blocks with a sentinel page [bytes].
+    pub(crate) sentinel_bytes: u64,
     /// The longest block of any file: what demand fetches need as room [bytes].
     pub(crate) longest_block: u64,
     pub(crate) stats: Stats,
@@ -86,6 +88,7 @@ impl Core {
             passing: VecDeque::new(),
             last_block: FxHashMap::default(),
             dropping: 0,
+            sentinel_bytes: 0,
             longest_block: 0,
             stats: Stats::default(),
         })

@@ -75,7 +75,7 @@ impl Core {
         let block = &self.catalog.blocks[slot as usize];
         let file = &self.catalog.files[block.file.0 as usize];
         let (class, length) = (file.class, u64::from(block.length));
-        if class == NONE || file.is_dead || !self.find_place(class as usize, length) {
+        if class == NONE || file.is_dead || !self.find_place(class as usize, slot) {
             return false;
         }
         let owner = &mut self.classes[class as usize];
@@ -116,7 +116,10 @@ impl Core {
     }
 
     /// Whether a class may grow: below its cap, its part and the budget, evicting where its policy allows.
-    fn find_place(&mut self, class: usize, length: u64) -> bool {
+    fn find_place(&mut self, class: usize, slot: Slot) -> bool {
+        let length = u64::from(self.catalog.blocks[slot as usize].length);
+        let has_copy = self.classes[class].part == Tier::Kernel && self.is_chosen_as_sentinel(slot);
+        let copy = if has_copy { length } else { 0 };
         loop {
             let owner = &self.classes[class];
             if owner.bytes + length <= owner.cap_bytes && self.part_has_room(owner.part, length) {
@@ -130,6 +133,8 @@ impl Core {
             let held: u64 = self.classes.iter().map(|class| class.bytes).sum();
             let needed = held
                 + length
+                + copy
+                + self.sentinel_bytes
                 + self.staging_reserve()
                 + self.headroom_bytes()
                 + self.stats.files * INODE_BYTES;
@@ -249,6 +254,7 @@ impl Core {
         let (class, length, file) = (block.class as usize, u64::from(block.length), block.file);
         if std::mem::take(&mut block.is_sentinel) {
             self.stats.sentinel_blocks -= 1;
+            self.sentinel_bytes -= length;
         }
         let owner = &mut self.classes[class];
         owner.policy.remove(slot);
@@ -303,6 +309,7 @@ impl Core {
         if is_chosen && !block.is_sentinel {
             block.is_sentinel = true;
             self.stats.sentinel_blocks += 1;
+            self.sentinel_bytes += u64::from(block.length);
         }
         let extent = self.catalog.extent(slot);
         self.effects.push_back(Effect::Fill {

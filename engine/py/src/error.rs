@@ -12,7 +12,6 @@ create_exception!(
 );
 
 /// Wrap an engine error.
-#[allow(dead_code)]
 pub fn from_core(error: CoreError) -> PyErr {
     MloptError::new_err(error.to_string())
 }

@@ -1,6 +1,7 @@
 //! Export list of `mlopt_engine._native`. One file per crate behind it. Absent: logic.
 #![deny(unsafe_code)]
 
+mod core;
 mod emulator;
 mod error;
 mod mount;
@@ -19,6 +20,8 @@ use pyo3::prelude::*;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::core::{Core, lru_stack_distances, registry, replay_cache};
     #[pymodule_export]
     use crate::emulator::EmulatedStorage;
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! Drives the core in virtual time. Owns: the event heap, modelled CPUs, devices and page cache. Absent: policy, real time.
 
 mod bounds;
+mod cache_replay;
 mod clock;
 mod cpu;
 mod device;
@@ -14,6 +15,7 @@ mod report;
 mod scenario;
 mod workload;
 
+pub use cache_replay::{Accesses, FIRST_ACCESS, Misses, lru_stack_distances, replay_cache};
 pub use device::StorageModel;
 pub use replay::{ReplayError, replay};
 pub use report::{EpochReport, RunReport};

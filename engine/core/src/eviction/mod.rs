@@ -60,6 +60,8 @@ pub struct PolicyInfo {
     pub needs: Needs,
     /// Needs the future, which only a simulation has.
     pub simulation_only: bool,
+    /// The parameters that it reads beside those of every cache action.
+    pub parameters: &'static [&'static str],
     #[serde(skip)]
     make: fn() -> Box<dyn Eviction>,
 }
@@ -71,6 +73,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         summary: "Evicts the block whose next read is farthest: the bound of every demand policy.",
         needs: Needs::Reads,
         simulation_only: true,
+        parameters: &[],
         make: || Box::new(Belady::default()),
     },
     PolicyInfo {
@@ -78,6 +81,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         summary: "Evicts the block that came first; reads need not be seen.",
         needs: Needs::Misses,
         simulation_only: false,
+        parameters: &[],
         make: || Box::new(Fifo::default()),
     },
     PolicyInfo {
@@ -85,6 +89,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         summary: "Evicts the block that was read longest ago.",
         needs: Needs::Reads,
         simulation_only: false,
+        parameters: &[],
         make: || Box::new(Lru::default()),
     },
     PolicyInfo {
@@ -92,6 +97,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         summary: "Never evicts: what came first stays. The optimum of shuffled epochs.",
         needs: Needs::Misses,
         simulation_only: false,
+        parameters: &[],
         make: || Box::new(Pinned),
     },
 ];
