@@ -126,6 +126,7 @@ def run(options: DemoOptions) -> DemoResult:
                 "without /dev/fuse: no slow storage and no mount; the job reads a plain directory"
             )
         trace = demo.record(source)
+        demo.probe(source)
         recipe = demo.learn(trace)
         predicted = demo.predict(trace, recipe)
         measured = demo.measure(source, recipe) if can_mount() else {}
@@ -151,6 +152,7 @@ class _Demo:
         self.memory_bytes = memory_bytes
         self.notes: list[str] = []
         self.epoch_bytes = 0.0
+        self.storage = self.options.folder / "storage.json"
         self.emulators: dict[str, emulator.Emulator] = {}
 
     def title(self) -> str:
@@ -232,6 +234,13 @@ class _Demo:
         self.epoch_bytes = median(float(epoch["read_bytes"]) for epoch in epochs)
         return trace
 
+    def probe(self, source: Path) -> None:
+        """Measure the source, and FUSE's own cost on this machine."""
+        self.storage = self.options.folder / "storage.json"
+        self.storage.unlink(missing_ok=True)
+        fuse = ["--fuse"] if can_mount() else []
+        self.ask("probe", str(source), "-o", str(self.storage), *fuse)
+
     def learn(self, trace: Path) -> Path | None:
         """Learn a recipe; None when nothing beats the default."""
         recipe = self.options.folder / "tuned.yaml"
@@ -243,6 +252,8 @@ class _Demo:
             str(recipe),
             "--memory",
             str(self.memory_bytes),
+            "--storage",
+            str(self.storage),
         )
         if "error" in answer:
             self.notes.append(f"nothing learned: {answer['error']['what']}")
@@ -253,7 +264,9 @@ class _Demo:
         """Predict each row: mean of the epochs after the first."""
         named = {DEFAULT: DEFAULT} | ({TUNED: str(recipe)} if recipe else {})
         flags = [word for name in named.values() for word in ("-r", name)]
-        answer = self.ask("simulate", str(trace), *flags, "--memory", str(self.memory_bytes))
+        answer = self.ask(
+            "simulate", str(trace), *flags, "--memory", str(self.memory_bytes), "--storage", str(self.storage)
+        )
         names = {value: key for key, value in named.items()}
         rows = {}
         for row in answer["result"]["rows"]:

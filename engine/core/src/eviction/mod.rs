@@ -10,6 +10,7 @@ mod pinned;
 
 pub use belady::Belady;
 pub use fifo::Fifo;
+pub(crate) use list::SlotList;
 pub use lru::Lru;
 pub use pinned::Pinned;
 

@@ -2,8 +2,12 @@
 //!
 //! Every member is read once per epoch, so any not yet read is worth fetching now. A staged share k beside a held share p
 //! gives the hit ratio p + k (1 + ln((1-p)/k)), above the bound p + k of every demand policy, for the same source bytes.
-//! When all of this epoch's members are read, held or staged, the next epoch's are fetched: those that were read.
-//! An epoch ends when all members that can be seen were read, or one that was read is read again.
+//!
+//! No epoch is ever detected. Members are fetched in the order of their last reads, the oldest first: within an epoch
+//! those are just the members not yet read, and at its end the ones of the next epoch. Workers that drift apart, or an
+//! epoch that nobody saw end, cannot turn that order round (a boundary guessed wrong once made half of all fetches waste).
+
+use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
@@ -11,82 +15,68 @@ use super::{BlockRef, Prefetcher, SeenRead};
 use crate::FileId;
 use crate::action::PrefetchAction;
 use crate::catalog::Catalog;
+use crate::eviction::SlotList;
 
 /// Below this share of used fetches prefetching stops: the job reads only a part of the set, or something else.
 const LEAST_ACCURACY: f64 = 0.7;
 /// Outcomes before accuracy is judged.
 const LEAST_OUTCOMES: u32 = 32;
-/// A re-read ends an epoch only after this share of what an epoch read last time (ranks may share files), 1 / 16.
-const LEAST_EPOCH: usize = 16;
+/// A staged block that was not read while this many times the visible set was read is waste, in halves: 3 / 2.
+const STALE_HALVES: u64 = 3;
 
-#[derive(Default)]
-struct Member {
-    read_in: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the queue: a candidate for fetching.
+    Queued,
+    /// Fetched, not yet read.
+    Issued,
+    /// Silently held, or fetched in vain: comes back with its next read that is seen.
+    Aside,
 }
 
 /// Fetches the unread rest of an epoch.
 pub struct EpochSet {
-    epoch: u32,
-    members: Vec<FileId>,
-    index: FxHashMap<FileId, Member>,
-    read_count: usize,
-    /// Files read in the epoch before; the size of the class at first.
-    expected: usize,
-    /// Members that were silently held when the epoch began.
-    silent: usize,
-    /// Position in `members` and block of the scan for this epoch, and of the one for the next.
-    now: (usize, u32),
-    following: (usize, u32),
-    /// Blocks fetched and not yet known as used, with the epoch that asked for them.
-    issued: FxHashMap<BlockRef, u32>,
-    stale: Vec<BlockRef>,
+    files: Vec<FileId>,
+    places: Vec<Place>,
+    index: FxHashMap<FileId, u32>,
+    /// Candidates, the one read longest ago first.
+    queue: SlotList,
+    queued: u64,
+    /// The block of the queue's first member to ask for next.
+    block: u32,
+    /// First bytes of members that were seen to be read.
+    reads: u64,
+    /// Blocks fetched and not yet known as used, with the count of reads when they were asked for.
+    issued: FxHashMap<BlockRef, u64>,
+    oldest: VecDeque<(u64, BlockRef)>,
     used: u32,
     wasted: u32,
+    /// When old outcomes fade next [reads].
+    fade_at: u64,
 }
 
 impl EpochSet {
     /// Start with an empty class.
     pub fn new(_action: &PrefetchAction) -> EpochSet {
         EpochSet {
-            epoch: 1,
-            members: Vec::new(),
+            files: Vec::new(),
+            places: Vec::new(),
             index: FxHashMap::default(),
-            read_count: 0,
-            expected: 0,
-            silent: 0,
-            now: (0, 0),
-            following: (0, 0),
+            queue: SlotList::default(),
+            queued: 0,
+            block: 0,
+            reads: 0,
             issued: FxHashMap::default(),
-            stale: Vec::new(),
+            oldest: VecDeque::new(),
             used: 0,
             wasted: 0,
+            fade_at: 0,
         }
     }
 
-    fn end_epoch(&mut self, catalog: &Catalog) {
-        self.silent = self
-            .members
-            .iter()
-            .filter(|&&file| catalog.is_silent(file))
-            .count();
-        self.expected = self.read_count;
-        self.read_count = 0;
-        self.epoch += 1;
-        self.now = (0, 0);
-        self.following = (0, 0);
-        // what was staged through a whole epoch without being read makes room for others
-        let oldest = self.epoch.saturating_sub(2);
-        let mut stale: Vec<BlockRef> = self
-            .issued
-            .iter()
-            .filter(|&(_, &epoch)| epoch <= oldest)
-            .map(|(&block, _)| block)
-            .collect();
-        stale.sort_unstable_by_key(|block| (block.file, block.index));
-        self.stale = stale;
-        // old outcomes fade, so that a class that was given up gets another chance
-        self.used /= 2;
-        self.wasted /= 2;
+    /// Members whose reads can be seen.
+    fn visible(&self) -> u64 {
+        self.queued + self.issued.len() as u64
     }
 
     fn is_accurate(&self) -> bool {
@@ -94,93 +84,91 @@ impl EpochSet {
         outcomes < LEAST_OUTCOMES || f64::from(self.used) >= LEAST_ACCURACY * f64::from(outcomes)
     }
 
-    fn was_read(&self, file: FileId) -> bool {
-        self.index
-            .get(&file)
-            .is_some_and(|member| member.read_in == self.epoch)
-    }
-
-    /// Walk on from `from` to the next absent block of a member that was read in this epoch or was not.
-    fn scan(
-        &self,
-        mut from: (usize, u32),
-        read: bool,
-        catalog: &Catalog,
-    ) -> ((usize, u32), Option<BlockRef>) {
-        while let Some(&file) = self.members.get(from.0) {
-            if self.was_read(file) != read || from.1 >= catalog.block_count(file) {
-                from = (from.0 + 1, 0);
-                continue;
-            }
-            let block = BlockRef { file, index: from.1 };
-            from.1 += 1;
-            if catalog.is_absent(block) {
-                return (from, Some(block));
-            }
-        }
-        (from, None)
+    fn take_first(&mut self, member: u32, place: Place) {
+        self.queue.remove(member);
+        self.queued -= 1;
+        self.block = 0;
+        self.places[member as usize] = place;
     }
 }
 
 impl Prefetcher for EpochSet {
     fn member(&mut self, file: FileId) {
-        self.members.push(file);
-        self.index.insert(file, Member::default());
+        let member = self.files.len() as u32;
+        self.files.push(file);
+        self.places.push(Place::Queued);
+        self.index.insert(file, member);
+        self.queue.push_back(member);
+        self.queued += 1;
     }
 
     fn read(&mut self, read: &SeenRead, catalog: &Catalog) {
-        if catalog.is_silent(read.file) {
-            return; // a sentinel or a lost page: says nothing of the visible set
-        }
-        let again = read.offset == 0 && self.was_read(read.file);
-        if again && self.read_count * LEAST_EPOCH >= self.expected.max(self.members.len()) {
-            self.end_epoch(catalog);
-        }
-        let epoch = self.epoch;
-        let Some(member) = self.index.get_mut(&read.file) else {
+        let Some(&member) = self.index.get(&read.file) else {
             return;
         };
-        if member.read_in == epoch {
-            return;
+        if catalog.is_silent(read.file) || read.offset > 0 {
+            return; // a sentinel, or the rest of a file whose beginning was seen
         }
-        member.read_in = epoch;
-        self.read_count += 1;
-        for index in 0..catalog.block_count(read.file) {
-            self.issued.remove(&BlockRef {
-                file: read.file,
-                index,
-            });
+        self.reads += 1;
+        if self.places[member as usize] == Place::Queued {
+            if self.queue.front() == Some(member) {
+                self.block = 0;
+            }
+            self.queue.remove(member);
+            self.queued -= 1;
         }
-        // Files that were held when the epoch began are read in silence; what can be seen is the rest.
-        if self.read_count + self.silent >= self.members.len() {
-            self.end_epoch(catalog);
+        self.places[member as usize] = Place::Queued;
+        self.queue.push_back(member);
+        self.queued += 1;
+        if self.reads >= self.fade_at {
+            // once per visible set: a class that was given up gets another chance
+            self.fade_at = self.reads + self.visible().max(1);
+            self.used /= 2;
+            self.wasted /= 2;
         }
     }
 
     fn next(&mut self, catalog: &Catalog) -> Option<BlockRef> {
-        if self.read_count == 0 && self.epoch == 1 {
+        if self.reads == 0 || !self.is_accurate() {
             return None; // nobody reads yet: the set may never be used
         }
-        if !self.is_accurate() {
-            return None;
+        while let Some(member) = self.queue.front() {
+            let wanted = BlockRef {
+                file: self.files[member as usize],
+                index: self.block,
+            };
+            if wanted.index >= catalog.block_count(wanted.file) {
+                // all its blocks were asked for, or there already
+                let place = if self.issued.contains_key(&BlockRef { index: 0, ..wanted }) {
+                    Place::Issued
+                } else {
+                    Place::Aside
+                };
+                self.take_first(member, place);
+                continue;
+            }
+            self.block += 1;
+            if catalog.is_absent(wanted) {
+                self.issued.insert(wanted, self.reads);
+                self.oldest.push_back((self.reads, wanted));
+                return Some(wanted);
+            }
         }
-        let (now, found) = self.scan(self.now, false, catalog);
-        self.now = now;
-        let found = found.or_else(|| {
-            let (following, found) = self.scan(self.following, true, catalog);
-            self.following = following;
-            found
-        });
-        if let Some(block) = found {
-            self.issued.insert(block, self.epoch);
-        }
-        found
+        None
     }
 
     fn stale(&mut self, _catalog: &Catalog) -> Option<BlockRef> {
-        let block = self.stale.pop()?;
-        self.issued.remove(&block);
-        Some(block)
+        while let Some(&(at, block)) = self.oldest.front() {
+            let is_outstanding = self.issued.get(&block) == Some(&at);
+            if is_outstanding && (self.reads - at) * 2 < self.visible() * STALE_HALVES {
+                return None;
+            }
+            self.oldest.pop_front();
+            if is_outstanding {
+                return Some(block);
+            }
+        }
+        None
     }
 
     fn outcome(&mut self, block: BlockRef, was_used: bool) {
@@ -189,6 +177,11 @@ impl Prefetcher for EpochSet {
             self.used += 1;
         } else {
             self.wasted += 1;
+            if let Some(&member) = self.index.get(&block.file)
+                && self.places[member as usize] == Place::Issued
+            {
+                self.places[member as usize] = Place::Aside;
+            }
         }
     }
 }
