@@ -11,7 +11,7 @@ import typer
 
 from mlopt_cli.output import Report, emit, progress
 from mlopt_cli.sizes import format_size, parse_size
-from mlopt_engine.errors import InvalidInputError, RefusedError
+from mlopt_engine.errors import RefusedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -149,20 +149,12 @@ def _storage(name: str) -> StorageModel:
 
 
 def _fit(job: Workload, report: Report) -> StorageModel:
-    import importlib.util
+    from simulator.fit import fit
 
-    if importlib.util.find_spec("simulator.fit") is None:
-        raise InvalidInputError(
-            "the storage cannot be fitted from the trace",
-            where="--storage",
-            value=FIT,
-            do="Name one (nvme, nfs, s3, hdd), or measure yours with 'mlopt probe DIR -o FILE'",
-        )
-    found = importlib.import_module("simulator.fit").fit(job)
-    for warning in getattr(found, "warnings", ()):
-        report.warn("storage-fit", str(warning))
-    model: StorageModel = getattr(found, "model", found)
-    return model
+    found = fit(job)
+    for warning in found.warnings:
+        report.warn("storage-fit", warning)
+    return found.model
 
 
 def _compile(memory_bytes: int, *, recipe: object, report: Report) -> str:

@@ -183,6 +183,41 @@ def test_a_mount_answers_every_read_with_the_files_bytes() -> None:
     assert outcome.source_bytes[0] >= 40 * 2_500_000
 
 
+@pytest.mark.parametrize(
+    ("policy", "least", "most"),
+    # under permutations at c = .5: pinned c, lru c + (1-c) ln(1-c) = .153; inodes and headroom take some
+    [("pinned", 0.46, 0.50), ("lru", 0.12, 0.16)],
+)
+def test_a_policy_meets_its_closed_form_under_shuffled_epochs(policy: str, least: float, most: float) -> None:
+    shape = JobShape(files=2000, file_bytes=102_400, epochs=8, cpu_ns=200_000)
+    half = 1000 * 102_400
+    outcome = run(synthetic_workload(shape), plan_json=plan(policy, half), memory_bytes=half)
+    assert least < np.mean(outcome.epoch_hit_ratio[2:]) < most
+    assert outcome.failed_reads == 0
+
+
+def test_more_memory_never_misses_more_when_pinned() -> None:
+    workload = synthetic_workload(JobShape(files=300, epochs=4))
+    fetched = [
+        sum(run(workload, plan_json=plan("pinned", size * MIB), memory_bytes=size * MIB).source_bytes)
+        for size in (2, 8, 16, 24, 40)
+    ]
+    assert fetched == sorted(fetched, reverse=True)
+    assert fetched[-1] == 300 * 100_000
+
+
+def test_prefetch_serves_more_than_any_demand_policy() -> None:
+    # the shipped recipe pins .6 and stages .2 of half the data, where pinning all of it would serve .5
+    workload = synthetic_workload(
+        JobShape(files=1000, file_bytes=102_400, epochs=5, workers=2, cpu_ns=200_000)
+    )
+    half = 500 * 102_400
+    recipe = recipes.compile_plan(recipes.load("shuffled-images"), memory_bytes=half)
+    outcome = run(workload, plan_json=recipe.json, memory_bytes=half)
+    assert outcome.resident_ratio + outcome.prefetched_ratio > 0.5
+    assert outcome.prefetched_ratio > 0.1
+
+
 def test_a_scenario_is_either_a_plan_or_a_baseline() -> None:
     workload = synthetic_workload(JobShape(files=1))
     with pytest.raises(ValueError, match="either a plan or a baseline"):
