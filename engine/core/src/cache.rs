@@ -14,6 +14,7 @@ use crate::fetching::Fetch;
 use crate::prefetch::{BlockRef, SeenRead};
 use crate::rules::{Explanation, LiveFacts, Rules};
 use crate::stats::Stats;
+use crate::transient::Transient;
 use crate::{
     AccessPattern, CoreError, Decision, Effect, Event, Extent, FetchId, FileFacts, FileId, Nanos, Plan,
     ReaderId, ServedFrom, TicketId, Tier,
@@ -51,8 +52,9 @@ pub struct Core {
     /// Blocks whose demand fetch waits for room.
     pub(crate) queued: VecDeque<(Slot, FetchId)>,
     pub(crate) waiting: FxHashMap<TicketId, Waiting>,
-    /// Blocks in the daemon that no policy owns, in the order of their coming; stale entries are skipped.
-    pub(crate) passing: VecDeque<Slot>,
+    /// Blocks in the daemon that no policy owns: read in part or waited for, and staged unread.
+    pub(crate) passing: Transient,
+    pub(crate) staged: Transient,
     /// The block that each reader read last: its kernel pages may go when the reader moves on.
     last_block: FxHashMap<ReaderId, Slot>,
     /// Blocks whose kernel pages are being dropped.
@@ -85,7 +87,8 @@ impl Core {
             next_fetch: 0,
             queued: VecDeque::new(),
             waiting: FxHashMap::default(),
-            passing: VecDeque::new(),
+            passing: Transient::default(),
+            staged: Transient::default(),
             last_block: FxHashMap::default(),
             dropping: 0,
             sentinel_bytes: 0,
@@ -472,7 +475,7 @@ impl Core {
             let block = &mut self.catalog.blocks[slot as usize];
             block.pins -= 1;
             if block.is_in_daemon && !block.is_resident && block.staged == NONE {
-                self.passing.push_back(slot);
+                self.passing.push(slot);
             }
         }
         self.stats.failed += 1;

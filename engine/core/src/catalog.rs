@@ -190,3 +190,15 @@ impl Catalog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_takes_less_than_256_bytes() {
+        let path = 64; // a long one, as in ImageNet: train/n01440764/n01440764_10026.JPEG has 39
+        let tables = size_of::<File>() + size_of::<Block>();
+        assert!(tables + path <= 256, "{tables} + {path} bytes");
+    }
+}

@@ -205,7 +205,7 @@ impl Core {
             group.outstanding -= 1;
             if fetch.tickets.is_empty() && !is_dead && !fetch.is_unwanted {
                 self.catalog.blocks[slot as usize].staged = fetch.group;
-                self.passing.push_back(slot);
+                self.staged.push(slot);
             } else {
                 group.bytes -= length;
                 group.prefetcher.outcome(block, !fetch.tickets.is_empty());

@@ -23,6 +23,7 @@ pub mod prefetch;
 mod residency;
 pub mod rules;
 mod stats;
+mod transient;
 mod units;
 
 pub use action::{

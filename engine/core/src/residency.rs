@@ -4,8 +4,9 @@
 //! cgroup, so they are dropped and filled again by the daemon, from the bytes it still holds.
 
 use crate::cache::{Core, INODE_BYTES};
-use crate::catalog::{NONE, Phase};
+use crate::catalog::{Block, NONE, Phase};
 use crate::eviction::Slot;
+use crate::transient::Standing;
 use crate::{CachePriority, Effect, Extent, FileId, Tier};
 
 const PAGE_BYTES: u64 = 4096;
@@ -40,7 +41,7 @@ impl Core {
         } else if is_end {
             self.release(slot);
         } else {
-            self.passing.push_back(slot);
+            self.passing.push(slot);
         }
     }
 
@@ -195,35 +196,20 @@ impl Core {
 
     /// Let the oldest block go that nobody owns and nobody waits for.
     pub(crate) fn evict_passing(&mut self) -> bool {
-        self.evict_transient(false)
+        let blocks = &self.catalog.blocks;
+        let slot = self.passing.take(|slot| standing(&blocks[slot as usize], false));
+        slot.map(|slot| self.release(slot)).is_some()
     }
 
     /// Let the oldest staged block go, unread.
     pub(crate) fn evict_staged(&mut self) -> bool {
-        self.evict_transient(true)
-    }
-
-    fn evict_transient(&mut self, staged: bool) -> bool {
-        let is_gone = |core: &Core, slot: Slot| {
-            let block = &core.catalog.blocks[slot as usize];
-            !block.is_in_daemon || block.is_resident
-        };
-        while let Some(&slot) = self.passing.front() {
-            if !is_gone(self, slot) {
-                break;
-            }
-            self.passing.pop_front();
-        }
-        let found = self.passing.iter().position(|&slot| {
-            let block = &self.catalog.blocks[slot as usize];
-            block.is_in_daemon && !block.is_resident && block.pins == 0 && (block.staged != NONE) == staged
-        });
-        let Some(slot) = found.and_then(|position| self.passing.remove(position)) else {
-            return false;
-        };
-        self.unstage(slot, false);
-        self.release(slot);
-        true
+        let blocks = &self.catalog.blocks;
+        let slot = self.staged.take(|slot| standing(&blocks[slot as usize], true));
+        slot.map(|slot| {
+            self.unstage(slot, false);
+            self.release(slot);
+        })
+        .is_some()
     }
 
     /// End a block's time in the staging area.
@@ -269,7 +255,7 @@ impl Core {
     /// Let go of all copies of a block that no policy owns.
     pub(crate) fn release(&mut self, slot: Slot) {
         if self.catalog.blocks[slot as usize].pins > 0 {
-            self.passing.push_back(slot); // a read still waits for it together with another block
+            self.passing.push(slot); // a read still waits for it together with another block
             return;
         }
         self.drop_daemon(slot);
@@ -492,6 +478,17 @@ impl Core {
             .iter()
             .filter(|block| block.phase == Phase::Dropping);
         blocks.map(|block| u64::from(block.kernel)).sum()
+    }
+}
+
+/// How a block stands in its queue: gone from it, waited for, or free to leave.
+fn standing(block: &Block, is_staged: bool) -> Standing {
+    if !block.is_in_daemon || block.is_resident || (block.staged != NONE) != is_staged {
+        Standing::Gone
+    } else if block.pins > 0 {
+        Standing::Needed
+    } else {
+        Standing::Free
     }
 }
 
