@@ -1,6 +1,8 @@
 //! The served mount and the warden's loop for Python. Absent: state on disk, sockets, signals.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use mlopt_core::{Plan, journal as core_journal};
@@ -71,8 +73,12 @@ impl MountSession {
 /// Be the warden of a mount, with orders on standard input and answers on standard output.
 #[pyfunction]
 pub fn serve_warden(py: Python<'_>, mountpoint: PathBuf) -> PyResult<()> {
-    py.detach(|| warden::serve(&mountpoint, io::stdin().lock(), io::stdout()))
-        .map_err(|error| os_error(error.raw_os_error(), error.to_string()))
+    py.detach(|| {
+        // Past std's line buffer, which would keep answers back until one happens to hold a newline.
+        let answers = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        warden::serve(&mountpoint, io::stdin().lock(), answers)
+    })
+    .map_err(|error: io::Error| os_error(error.raw_os_error(), error.to_string()))
 }
 
 /// What is mounted exactly here: (type, fsname, whether its daemon is gone); from the mount table.
