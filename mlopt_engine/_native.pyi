@@ -189,6 +189,9 @@ def serve_warden(mountpoint: str | PathLike[str]) -> None:
 def mounted_at(path: str | PathLike[str]) -> tuple[str, str, bool] | None:
     """Return type, fsname and whether the daemon is gone of what is mounted exactly here."""
 
+def cached_bytes(path: str | PathLike[str]) -> int:
+    """Ask cachestat(2) how much of a file the kernel holds, in whole pages [bytes]."""
+
 def replay_journal(path: str | PathLike[str]) -> tuple[int, str | None]:
     """Feed a mount's journal to a fresh core: events replayed, the first difference as JSON."""
 

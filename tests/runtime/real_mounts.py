@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runtime import session
 from runtime.session import Mount, MountOptions
@@ -15,7 +16,14 @@ from runtime.session import Mount, MountOptions
 MIB = 1 << 20
 
 
-def plan(*, memory_bytes: int = 64 * MIB, staleness_s: float = 60, observe: str = "none", rules=()) -> str:
+def plan(
+    *,
+    memory_bytes: int = 64 * MIB,
+    kernel_share: float = 0.8,
+    staleness_s: float = 60,
+    observe: str = "none",
+    rules: Sequence[dict[str, Any]] = (),
+) -> str:
     """Write a compiled recipe by hand: these tests must not depend on the recipe language."""
     return json.dumps(
         {
@@ -27,7 +35,7 @@ def plan(*, memory_bytes: int = 64 * MIB, staleness_s: float = 60, observe: str 
             "threshold": 0.5,
             "max_rules": 5,
             "tiers": {
-                "memory": {"bytes": memory_bytes, "kernel_share": 0.8},
+                "memory": {"bytes": memory_bytes, "kernel_share": kernel_share},
                 "disk": {"bytes": 0, "dir_required": False},
             },
             "rules": list(rules),

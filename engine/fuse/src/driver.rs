@@ -136,6 +136,8 @@ struct Inner {
     warden_threads: FxHashSet<u32>,
     deadlines: VecDeque<(Nanos, Overdue)>,
     drops: VecDeque<(Nanos, Extent)>,
+    /// Replies of the last moment: a drop on their heels would cost the reader another READ.
+    replies: VecDeque<(Nanos, FileId)>,
     next_sweep: Nanos,
     armed: Nanos,
     next_id: u64,
@@ -194,6 +196,7 @@ impl Driver {
             warden_threads: FxHashSet::default(),
             deadlines: VecDeque::new(),
             drops: VecDeque::new(),
+            replies: VecDeque::new(),
             next_sweep: Nanos(options.sweep.as_nanos() as u64),
             armed: Nanos(0),
             next_id: 1,

@@ -9,7 +9,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -390,10 +390,15 @@ struct Cachestat {
 const SYS_CACHESTAT: i64 = 451;
 
 fn cached_pages(file: &File, order: &Order) -> io::Result<u64> {
-    let range = CachestatRange {
-        offset: order.offset,
-        length: order.length,
-    };
+    count_cached_pages(file.as_fd(), order.offset, order.length)
+}
+
+/// Ask the kernel how many pages of a range it holds.
+///
+/// # Errors
+/// ENOSYS before kernel 6.5.
+pub fn count_cached_pages(file: BorrowedFd<'_>, offset: u64, length: u64) -> io::Result<u64> {
+    let range = CachestatRange { offset, length };
     let mut found = Cachestat::default();
     // SAFETY: structs as the kernel defines them.
     let failed = unsafe {

@@ -27,7 +27,9 @@ mod _native {
     #[pymodule_export]
     use crate::error::MloptError;
     #[pymodule_export]
-    use crate::mount::{MountSession, clear_dead_mount, mounted_at, replay_journal, serve_warden};
+    use crate::mount::{
+        MountSession, cached_bytes, clear_dead_mount, mounted_at, replay_journal, serve_warden,
+    };
     #[pymodule_export]
     use crate::probe::{MemoryFiles, StorageProber};
     #[pymodule_export]

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use mlopt_core::{Plan, journal as core_journal};
+use mlopt_fuse::buffers::PAGE;
 use mlopt_fuse::session::{MountSession as Session, SessionError};
 use mlopt_fuse::{driver::DriverError, kernel_mount, warden};
 use pyo3::exceptions::PyOSError;
@@ -101,6 +102,14 @@ pub fn mounted_at(py: Python<'_>, path: PathBuf) -> PyResult<Option<(String, Str
 pub fn clear_dead_mount(py: Python<'_>, mountpoint: PathBuf) -> PyResult<bool> {
     py.detach(|| kernel_mount::clear_dead(&mountpoint))
         .map_err(|error| os_error(Some(error.errno()), error.to_string()))
+}
+
+/// Ask cachestat(2) how much of a file the kernel holds, in whole pages [bytes].
+#[pyfunction]
+pub fn cached_bytes(path: PathBuf) -> PyResult<u64> {
+    let counted = File::open(path).and_then(|file| warden::count_cached_pages(file.as_fd(), 0, 0));
+    let pages = counted.map_err(|error| os_error(error.raw_os_error(), error.to_string()))?;
+    Ok(pages * PAGE as u64)
 }
 
 /// Feed a mount's journal to a fresh core: events replayed, and the first difference as JSON.

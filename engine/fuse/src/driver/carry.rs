@@ -127,7 +127,7 @@ impl Driver {
                 extent,
                 leave_tail_pages,
             } => self.fill(inner, extent, leave_tail_pages, step),
-            Effect::DropKernel { extent } => self.drop_later(inner, extent),
+            Effect::DropKernel { extent } => self.drop_soon(inner, extent, step),
             Effect::Lock { extent } => self.lock_pages(inner, extent, step),
             Effect::Retire { file, .. } => self.retire(inner, file, step),
             Effect::DropDisk { .. } => {} // no disk tier yet: the core never orders it
@@ -147,6 +147,7 @@ impl Driver {
                     ServedFrom::Prefetched => self.metrics.served_prefetched_reads.one(),
                     ServedFrom::Late => self.metrics.served_late_reads.one(),
                 }
+                inner.note_reply(file, self.clock.now());
                 step.actions.push(Action::Reply(read.reply, pieces));
             }
             None => {

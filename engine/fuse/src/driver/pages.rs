@@ -80,6 +80,24 @@ impl KernelPages {
     }
 }
 
+impl Inner {
+    /// Note that a read of a file was answered just now.
+    pub(super) fn note_reply(&mut self, file: FileId, now: Nanos) {
+        self.forget_old_replies(now.0);
+        self.replies.push_back((now, file));
+    }
+
+    fn forget_old_replies(&mut self, now_ns: u64) {
+        while self
+            .replies
+            .front()
+            .is_some_and(|(when, _)| when.0 + SETTLE_NS <= now_ns)
+        {
+            self.replies.pop_front();
+        }
+    }
+}
+
 impl Driver {
     /// Give the driver its warden, or tell it that there is none any more.
     pub fn set_warden(self: &Arc<Self>, orders: Option<crossbeam_channel::Sender<Order>>) {
@@ -236,9 +254,21 @@ impl Driver {
         self.finish(inner, step);
     }
 
-    pub(super) fn drop_later(self: &Arc<Self>, inner: &mut Inner, extent: Extent) {
-        let due = Nanos(self.clock.now().0 + SETTLE_NS);
-        inner.drops.push_back((due, extent));
+    /// Order a drop: at once, or where a reply of the file is fresh when its reader's copy is over.
+    pub(super) fn drop_soon(self: &Arc<Self>, inner: &mut Inner, extent: Extent, step: &mut Step) {
+        let now = self.clock.now().0;
+        while inner
+            .replies
+            .front()
+            .is_some_and(|(when, _)| when.0 + SETTLE_NS <= now)
+        {
+            inner.replies.pop_front();
+        }
+        if inner.replies.iter().any(|(_, file)| *file == extent.file) {
+            inner.drops.push_back((Nanos(now + SETTLE_NS), extent));
+        } else {
+            self.drop_pages(inner, extent, 1, step);
+        }
     }
 
     pub(super) fn start_drops(self: &Arc<Self>, inner: &mut Inner, now: Nanos, step: &mut Step) {
