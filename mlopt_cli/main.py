@@ -61,6 +61,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("test-rules", "Show which file gets which treatment, and why."),
     Command("umount", "End a mount."),
     Command("validate", "Check recipes without running anything."),
+    Command("verify", "Predict, then measure, and print both."),
 )
 
 EPILOG = """The path: mlopt record -o run.duckdb -- python train.py | mlopt report run.duckdb |

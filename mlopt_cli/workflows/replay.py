@@ -127,7 +127,7 @@ def _start(workload: Workload, directory: Path, speed: float | None) -> _native.
     return _native.RunningReplay(
         directory,
         speed,
-        paths=workload.files.path,
+        paths=[path or b"." for path in workload.files.path],  # the source itself has an empty name
         worker=np.ascontiguousarray(workload.worker, np.uint32),
         op=np.ascontiguousarray(workload.op, np.uint8),
         file=np.ascontiguousarray(workload.file, np.uint32),

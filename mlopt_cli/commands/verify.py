@@ -1,0 +1,168 @@
+"""``mlopt verify``: what was predicted, and what it is in truth."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlopt_cli.output import Report, emit, progress
+from mlopt_cli.sizes import format_size, parse_size
+from mlopt_engine.errors import InvalidInputError, RefusedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from simulator.storage import StorageModel
+    from traces.workload import Workload
+
+FIT, PROBE = "fit", "probe"
+DEFAULT_SHARE = "0.5"
+MIB = 1 << 20
+
+
+def command(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace that 'mlopt record' wrote.")],
+    source: Annotated[
+        Path, typer.Option("--source", metavar="DIR", help="Where the recorded files are now.")
+    ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- CMD...", help="Run this instead of a replay.", show_default=False),
+    ] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe. [default: default]"
+        ),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option("--memory", metavar="SIZE", help="Budget: 10GiB, 512M, or 0.5 of the working set.")
+    ] = DEFAULT_SHARE,
+    storage: Annotated[
+        str,
+        typer.Option("--storage", metavar="NAME|FILE|fit|probe", help="What to predict with."),
+    ] = PROBE,
+    repeat: Annotated[int, typer.Option("--repeat", min=2, max=100, help="Runs of each row.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Predict, then mount and measure, and print both.
+
+    \b
+    mlopt verify run.duckdb --source /slow/data
+    mlopt verify run.duckdb --source /slow/data -r tuned.yaml -r lru --memory 10GiB
+    mlopt verify run.duckdb --source /slow/data -r tuned.yaml -- python train.py
+
+    Replays the recorded reads (or runs CMD) on the source as it is and behind a fresh mount under each
+    recipe, twice or more. The spread of the runs is the noise floor: an error below it says nothing. Times
+    are seconds per epoch after the first; with CMD of the whole run.
+    """
+    import recipes
+    from mlopt_cli.workflows import demo, verify
+    from simulator.fuse_costs import FuseCosts
+    from simulator.scenario import Scenario
+    from simulator.sweep import sweep
+    from traces.analysis import workload as workload_of
+    from traces.store import Trace
+
+    loaded = {name: recipes.load(name) for name in (recipe or ["default"])}
+    with Trace.open(trace) as opened:
+        job = workload_of(opened)
+    if not job.working_set_bytes:
+        raise RefusedError("the trace holds no read of a file below a source", where=str(trace),
+                           do="Record with --source DIR", code="no-reads")  # fmt: skip
+    verify.check_files(job, source)
+    size = parse_size(memory, flag="--memory", working_set_bytes=job.working_set_bytes)
+    report = Report("verify", {"trace": str(trace), "source": str(source), "recipes": list(loaded),
+                               "memory_bytes": size, "storage": storage, "repeat": repeat,
+                               "command": words or []})  # fmt: skip
+    plans = {}
+    for name, each in loaded.items():
+        plan = recipes.compile_plan(each, memory_bytes=size)
+        plans[name] = plan.json
+        for warning in plan.warnings:
+            report.warn(warning["code"], warning["message"])
+    with progress() as bar:
+        task = bar.add_task("measuring the storage", total=1.0)
+        model = _storage(storage, source, job, report)
+        base = Scenario(
+            workload=job, plan_json=None, baseline="source", storage=model, fuse=FuseCosts.load_or_default(),
+            memory_bytes=0, cpus=len(os.sched_getaffinity(0)),
+        )  # fmt: skip
+        bar.update(task, description="predicting")
+        predicted = list(sweep(base, {name: partial(_same, text) for name, text in plans.items()}, [size]))
+        spec = verify.VerifySpec(
+            trace, source, size, plans, model.keeps_page_cache, repeat, words or [],
+            lambda name, share: bar.update(task, description=f"measuring {name}", completed=share),
+        )  # fmt: skip
+        if demo.can_mount():
+            found = verify.measure(spec)
+        else:
+            found = verify.Verified(
+                notes=[("no-fuse", "without /dev/fuse nothing is mounted: the rows are predicted only")]
+            )
+    for text in dict.fromkeys(text for row in predicted for text in row.outcome.assumptions):
+        report.warn("assumed", text)
+    for code, message in found.notes:
+        report.warn(code, message)
+    rows = [verify.row_dict(row, found.runs.get(row.recipe, []), is_command=bool(words)) for row in predicted]
+    report.result = {"rows": rows, "compares": "total" if words else "steady epoch"}
+    emit(report, as_json=as_json, render=lambda console: _render(console, rows, is_command=bool(words)))
+    return 0
+
+
+def _same(plan_json: str, _memory_bytes: int) -> str:
+    return plan_json
+
+
+def _storage(name: str, source: Path, job: Workload, report: Report) -> StorageModel:
+    from mlopt_cli.workflows.probe import probe_directory
+    from simulator.fit import fit
+    from simulator.storage import StorageModel, named, names
+
+    if name == PROBE:
+        probed = probe_directory(source)
+        for warning in probed.warnings:
+            report.warn("storage-probe", warning)
+        return probed.model
+    if name == FIT:
+        found = fit(job)
+        for warning in found.warnings:
+            report.warn("storage-fit", warning)
+        return found.model
+    if name not in names() and Path(name).is_file():
+        return StorageModel.from_file(Path(name))
+    try:
+        return named(name)
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            error.what, where="--storage", value=name, do=f"Write {', '.join(names())}, fit, probe or a file"
+        ) from error
+
+
+def _render(console: Console, rows: list[dict[str, Any]], *, is_command: bool) -> None:
+    from rich.table import Table
+
+    what = "whole run" if is_command else "epoch after the first"
+    console.print(f"predicted | measured, seconds per {what}; MiB from the source in the whole run")
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in ("recipe", "memory", "time", "error", "spread", "source MiB"):
+        table.add_column(name, justify="left" if name == "recipe" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row["recipe"],
+            format_size(row["memory_bytes"]) if row["memory_bytes"] else "",
+            _pair(row, "seconds_s", "{:.2f}"),
+            "" if row["error_ratio"] is None else f"{row['error_ratio']:+.0%}",
+            "" if row["spread_ratio"] is None else f"{row['spread_ratio']:.0%}",
+            _pair(row, "source_bytes", "{:.1f}", MIB),
+        )
+    console.print(table)
+
+
+def _pair(row: dict[str, Any], key: str, form: str, unit: float = 1.0) -> str:
+    values = [(row[side] or {}).get(key) for side in ("predicted", "measured")]
+    return " | ".join("-" if value is None else form.format(value / unit) for value in values)

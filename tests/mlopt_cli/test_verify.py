@@ -1,0 +1,100 @@
+"""``mlopt verify`` on a trace of a real job, with real mounts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlopt_cli.main import main
+
+JOB = """
+import os, sys
+folder = sys.argv[1]
+for epoch in range(3):
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb", buffering=0) as file:
+            sum(file.read()[::97])
+"""
+FILES, FILE_BYTES = 20, 50_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Record three epochs over twenty files."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    made = tmp_path_factory.mktemp("job")
+    data = made / "data"
+    data.mkdir()
+    for number in range(FILES):
+        (data / f"{number:03}.bin").write_bytes(bytes([number]) * FILE_BYTES)
+    (made / "job.py").write_text(JOB)
+    words = ["record", "-o", str(made / "run.duckdb"), "--source", str(data), "--"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mlopt_cli.main", *words, sys.executable, str(made / "job.py"), str(data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    """Run the command and read its JSON."""
+    separator = words.index("--") if "--" in words else len(words)
+    code = main(["verify", *words[:separator], "--json", *words[separator:]])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.fuse
+@pytest.mark.strace
+def test_rows_have_predicted_and_measured_and_no_mount_is_left(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse is missing or may not be opened")
+    before = mounts()
+    words = ("--source", str(folder / "data"), "-r", "lru", "--memory", "64M", "--storage", "nfs")
+    code, answer = ask(capsys, str(folder / "run.duckdb"), *words)
+    assert code == 0, answer
+    rows = {row["recipe"]: row for row in answer["result"]["rows"]}
+    assert set(rows) == {"source", "page cache", "lru"}
+    for name in ("source", "lru"):
+        assert rows[name]["predicted"]["seconds_s"] > 0
+        assert len(rows[name]["measured"]["runs"]) >= 1
+        assert all(len(run["epoch_s"]) == 3 for run in rows[name]["measured"]["runs"])
+        assert math.isfinite(rows[name]["error_ratio"])
+        assert rows[name]["spread_ratio"] >= 0
+    assert rows["lru"]["measured"]["source_bytes"] >= FILES * FILE_BYTES
+    assert mounts() == before
+
+
+@pytest.mark.strace
+@pytest.mark.parametrize(
+    ("make", "code"), [(None, "invalid-input"), ("empty", "files-missing")], ids=["no DIR", "files missing"]
+)
+def test_a_wrong_source_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], make: str | None, code: str
+) -> None:
+    source = tmp_path / "there"
+    if make:
+        source.mkdir()
+    exit_code, answer = ask(capsys, str(folder / "run.duckdb"), "--source", str(source), "--storage", "nfs")
+    assert exit_code == 2
+    assert answer["error"]["code"] == code
+
+
+def mounts() -> set[str]:
+    """List the mounts that verify made."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return {line.split()[1] for line in lines if "mlopt-verify" in line}
