@@ -14,7 +14,7 @@ demo: build
 	$(BIN)/mlopt demo
 
 test: build
-	cargo test --quiet --workspace
+	cargo test --release --quiet --workspace
 	$(BIN)/python -m pytest -q
 
 check: build

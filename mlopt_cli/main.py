@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,11 +109,29 @@ def build_app(requested: str | None) -> typer.Typer:
         function: Callable[..., object]
         if command.name == requested:
             function = importlib.import_module(command.module).command
+            function.__doc__ = help_of(function)
             settings = {"ignore_unknown_options": False}
         else:
             function, settings = _placeholder, {}
         app.command(command.name, short_help=command.summary, context_settings=settings)(function)
     return app
+
+
+def help_of(function: Callable[..., object]) -> str:
+    """Take the part of a docstring that is for users: all before its first section for developers.
+
+    Parameters
+    ----------
+    function : callable
+        A command.
+
+    Returns
+    -------
+    str
+        The help.
+    """
+    text = inspect.cleandoc(function.__doc__ or "")
+    return re.split(r"\n(?:Parameters|Returns|Raises|Notes)\n-+\n", text, maxsplit=1)[0].rstrip()
 
 
 def _placeholder() -> None:
@@ -172,9 +192,22 @@ def main(arguments: list[str] | None = None) -> int:
         problem = error if isinstance(error, UserError) else UserError(str(error), code="engine")
         output.print_error(requested or "", problem, as_json="--json" in own_words)
         return EXIT_WRAPPER_FAILED if requested in WRAPPERS else exit_code(error)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone, as `head` does: nothing is left to say
+        return EXIT_WRAPPER_FAILED if requested in WRAPPERS else EXIT_CODES[RefusedError]
     except ClickException as error:
         output.print_error(requested or "", _usage_problem(error), as_json="--json" in own_words)
         return EXIT_WRAPPER_FAILED if requested in WRAPPERS else EXIT_CODES[InvalidInputError]
+    except Exception as error:
+        if "--debug" in own_words:
+            raise
+        problem = UserError(
+            f"internal error: {type(error).__name__}: {error}",
+            do="This is a fault of mlopt; run it again with --debug to see where",
+            code="internal",
+        )
+        output.print_error(requested or "", problem, as_json="--json" in own_words)
+        return EXIT_WRAPPER_FAILED if requested in WRAPPERS else EXIT_CODES[RefusedError]
     return result if isinstance(result, int) else 0
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 SCHEMA_VERSION = 1
+#: Columns where stdout is no terminal.
+WIDTH_OF_A_PIPE = 200
 VERSION = mlopt_engine.__version__
 
 
@@ -72,11 +74,12 @@ def emit(report: Report, *, as_json: bool, render: Callable[[Console], None]) ->
         }
         sys.stdout.write(json.dumps(envelope, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return
+    from rich.text import Text
+
     render(console())
     for warning in report.warnings:
-        stderr_console().print(
-            f"[yellow]warning[/yellow] [{warning['code']}] {warning['message']}", markup=True
-        )
+        words = f" [{warning['code']}] {warning['message']}"
+        stderr_console().print(Text("warning", style="yellow").append(words, style="default"), soft_wrap=True)
 
 
 def print_error(command: str, error: UserError, *, as_json: bool) -> None:
@@ -116,7 +119,8 @@ def console() -> Console:
     """
     from rich.console import Console
 
-    return Console(highlight=False)
+    # a table cut to 80 columns is of no use to whoever reads a file or a pipe
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE)
 
 
 def stderr_console() -> Console:
