@@ -95,7 +95,9 @@ def test_budget_is_never_exceeded(many, mounts: Mounts):
     for epoch in range(2):
         read_epoch(mount, many, epoch)
     stats = stats_of(mount)
-    assert 0 < stats["peak_bytes"] <= stats["budget_bytes"] == room
+    assert stats["budget_bytes"] == room
+    # one block is let through where nothing fits, or nothing would move
+    assert 0 < stats["peak_bytes"] <= room + FILE_BYTES
     held = sum(_native.cached_bytes(mount.mountpoint / path.name) for path in many.iterdir())
     assert 0 < held <= room
 
