@@ -568,7 +568,8 @@ def _wait_for_end(pid: int) -> None:
 
 
 def _clear_dead(place: Path, state: MountState) -> None:
-    found = _native.mounted_at(place)
+    there = os.path.lexists(place) or _is_dead_place(place)
+    found = _native.mounted_at(place) if there else None
     if found is not None and found[0] == "fuse.mlopt":
         if not found[2]:
             raise RefusedError(

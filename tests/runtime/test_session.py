@@ -247,6 +247,12 @@ def test_umount_clears_a_dead_mount(source, mounts: Mounts):
         session.umount(mount.mountpoint)
 
 
+def test_umount_names_a_place_where_no_mount_is(tmp_path):
+    for place in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(InvalidInputError, match="no mount"):
+            session.umount(place)
+
+
 def test_sigterm_unmounts(source, mounts: Mounts):
     mount = mounts(source)
     os.kill(mount.pid, signal.SIGTERM)
