@@ -57,8 +57,12 @@ pub struct Core {
     pub(crate) staged: Transient,
     /// The block that each reader read last: its kernel pages may go when the reader moves on.
     last_block: FxHashMap<ReaderId, Slot>,
-    /// Blocks whose kernel pages are being dropped.
+    /// Blocks whose kernel pages are being dropped, and those pages [bytes].
     pub(crate) dropping: u32,
+    pub(crate) dropping_bytes: u64,
+    /// Blocks that readers wait for, queued or on their way [bytes], and the most there ever were.
+    pub(crate) demand_bytes: u64,
+    pub(crate) most_demand_bytes: u64,
     /// Second copies that the daemon keeps of blocks with a sentinel page [bytes].
     pub(crate) sentinel_bytes: u64,
     /// The longest block of any file: what demand fetches need as room [bytes].
@@ -91,6 +95,9 @@ impl Core {
             staged: Transient::default(),
             last_block: FxHashMap::default(),
             dropping: 0,
+            dropping_bytes: 0,
+            demand_bytes: 0,
+            most_demand_bytes: 0,
             sentinel_bytes: 0,
             longest_block: 0,
             stats: Stats::default(),
@@ -430,6 +437,9 @@ impl Core {
             block.pins -= 1;
             let entered = (part.length as u32).min(block.length - block.kernel);
             block.kernel += entered;
+            if block.phase == Phase::Dropping {
+                self.dropping_bytes += u64::from(entered);
+            }
             self.stats.kernel_bytes += u64::from(entered);
             if let Some(before) = self.last_block.insert(read.reader, slot)
                 && before != slot

@@ -7,8 +7,10 @@ use crate::eviction::Slot;
 use crate::prefetch::BlockRef;
 use crate::{CoreError, Effect, FetchClass, FetchId, Nanos, ServedFrom, TicketId, Tier};
 
-/// Blocks kept free for demand fetches, so that prefetched and held bytes never make a reader wait for room.
+/// Blocks kept free at least for demand fetches, so that prefetched and held bytes never make a reader wait for room.
 const HEADROOM_BLOCKS: u64 = 4;
+/// Room per reader that ever waited at the same time: one block comes while the copy of the last reply still leaves.
+const HEADROOM_PER_DEMAND: u64 = 2;
 /// The headroom's limit as a part of the budget, 1 / 8.
 const HEADROOM_PART: u64 = 8;
 /// How often a held block is restored before the kernel has the last word.
@@ -35,9 +37,29 @@ impl Core {
             + self.stats.files * INODE_BYTES
     }
 
-    /// What demand fetches find free at any time [bytes].
+    /// What demand fetches find free at any time [bytes]: it grows with the readers that wait at the same time, or held
+    /// blocks would let only a few of them use the source's concurrency.
     pub(crate) fn headroom_bytes(&self) -> u64 {
-        (HEADROOM_BLOCKS * self.longest_block).min(self.plan.tiers.memory.bytes / HEADROOM_PART)
+        let wanted = HEADROOM_PER_DEMAND * self.most_demand_bytes;
+        wanted
+            .max(HEADROOM_BLOCKS * self.longest_block)
+            .min(self.plan.tiers.memory.bytes / HEADROOM_PART)
+    }
+
+    /// Note that a reader waits for a block; more of them than ever need more headroom, at once.
+    fn note_demand(&mut self, slot: Slot) {
+        self.demand_bytes += u64::from(self.catalog.blocks[slot as usize].length);
+        if self.demand_bytes <= self.most_demand_bytes {
+            return;
+        }
+        let before = self.headroom_bytes();
+        self.most_demand_bytes = self.demand_bytes;
+        let wanted = self.headroom_bytes();
+        if wanted > before {
+            let limit =
+                (self.plan.tiers.memory.bytes - wanted).saturating_sub(self.stats.files * INODE_BYTES);
+            self.shrink_held(|core| core.held_bytes() + core.sentinel_bytes > limit);
+        }
     }
 
     /// Join a fetch under way.
@@ -55,6 +77,7 @@ impl Core {
 
     /// Start a fetch that a reader waits for.
     pub(crate) fn demand(&mut self, slot: Slot, ticket: TicketId) {
+        self.note_demand(slot);
         let id = self.new_fetch(slot, FetchClass::Demand, NONE);
         if let Some(fetch) = self.fetches.get_mut(&id) {
             fetch.tickets.push(ticket);
@@ -114,10 +137,7 @@ impl Core {
 
     /// Start what waited for room, then fetch ahead as far as there is room left.
     pub(crate) fn pump(&mut self) {
-        // what was read in part and staged gives way first when pages that were filled exceed the budget
-        while self.used_bytes() > self.plan.tiers.memory.bytes
-            && (self.evict_passing() || self.evict_staged())
-        {}
+        self.keep_budget();
         while let Some(&(slot, id)) = self.queued.front() {
             if !self.fetches.contains_key(&id) {
                 self.queued.pop_front();
@@ -280,6 +300,9 @@ impl Core {
         })?;
         let block = &mut self.catalog.blocks[fetch.slot as usize];
         block.fetch = None;
+        if fetch.class == FetchClass::Demand {
+            self.demand_bytes -= u64::from(block.length);
+        }
         self.stats.in_flight_bytes -= u64::from(block.length);
         Ok(fetch)
     }
@@ -290,7 +313,9 @@ impl Core {
             return;
         };
         if fetch.is_queued {
-            self.catalog.blocks[fetch.slot as usize].fetch = None;
+            let block = &mut self.catalog.blocks[fetch.slot as usize];
+            block.fetch = None;
+            self.demand_bytes -= u64::from(block.length); // only demand fetches wait for room
             self.fetches.remove(&id);
         } else {
             fetch.is_unwanted = true;

@@ -5,6 +5,7 @@
 
 use crate::cache::{Core, INODE_BYTES};
 use crate::catalog::{Block, NONE, Phase};
+use crate::class::CacheClass;
 use crate::eviction::Slot;
 use crate::transient::Standing;
 use crate::{CachePriority, Effect, Extent, FileId, Tier};
@@ -131,8 +132,7 @@ impl Core {
             }
         }
         loop {
-            let held: u64 = self.classes.iter().map(|class| class.bytes).sum();
-            let needed = held
+            let needed = self.held_bytes()
                 + length
                 + copy
                 + self.sentinel_bytes
@@ -147,6 +147,11 @@ impl Core {
                 return false;
             }
         }
+    }
+
+    /// What the cache policies hold, however many copies there are of it [bytes].
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.classes.iter().map(|class| class.bytes).sum()
     }
 
     fn part_has_room(&self, part: Tier, length: u64) -> bool {
@@ -187,8 +192,13 @@ impl Core {
 
     /// Evict from the class of the lowest priority; with `below`, only from classes of lower priority.
     pub(crate) fn evict_resident(&mut self, below: Option<CachePriority>) -> bool {
+        self.evict_lowest(|class| below.is_none_or(|limit| class.action.priority < limit))
+    }
+
+    /// Evict from the class of the lowest priority among some.
+    fn evict_lowest(&mut self, is_meant: impl Fn(&CacheClass) -> bool) -> bool {
         let mut order: Vec<usize> = (0..self.classes.len())
-            .filter(|&class| below.is_none_or(|limit| self.classes[class].action.priority < limit))
+            .filter(|&class| is_meant(&self.classes[class]))
             .collect();
         order.sort_by_key(|&class| self.classes[class].action.priority);
         order.into_iter().any(|class| self.evict_from(class))
@@ -283,6 +293,7 @@ impl Core {
         }
         block.phase = Phase::Dropping;
         self.dropping += 1;
+        self.dropping_bytes += u64::from(block.kernel);
         let extent = self.catalog.extent(slot);
         self.effects.push_back(Effect::DropKernel { extent });
     }
@@ -372,12 +383,14 @@ impl Core {
             } else {
                 block.kernel.min(overlap as u32)
             };
+            let was_there = u64::from(block.kernel);
             block.kernel -= gone;
             self.stats.kernel_bytes -= u64::from(gone);
             let is_sentinel_page = block.is_sentinel && !is_whole && overlap <= PAGE_BYTES;
             match std::mem::take(&mut self.catalog.blocks[slot as usize].phase) {
                 Phase::Dropping => {
                     self.dropping -= 1;
+                    self.dropping_bytes -= was_there;
                     self.settle(slot);
                 }
                 // the push failed: the inode is gone from the kernel
@@ -458,26 +471,43 @@ impl Core {
     /// Give back memory that the driver found missing in the books.
     pub(crate) fn give_back(&mut self, bytes: u64) {
         let goal = self.used_bytes().saturating_sub(bytes);
-        while self.used_bytes() - self.dropping_bytes() > goal {
-            if self.evict_passing() || self.evict_staged() || self.evict_resident(None) {
-                continue;
+        let is_over = |core: &Core| core.used_bytes() - core.dropping_bytes > goal;
+        while is_over(self) && (self.evict_passing() || self.evict_staged()) {}
+        self.shrink_held(is_over);
+    }
+
+    /// Let go of held blocks while there are too many of them.
+    ///
+    /// Pinned classes give too: a hard budget is above a policy. The last slots go first, in one pass: with a million held
+    /// blocks a search for each would hold the driver's lock for seconds.
+    pub(crate) fn shrink_held(&mut self, is_over: impl Fn(&Core) -> bool) {
+        while is_over(self) && self.evict_resident(None) {}
+        for slot in (0..self.catalog.blocks.len()).rev() {
+            if !is_over(self) {
+                return;
             }
-            // pinned classes give too: a hard budget is above a policy
-            let mut held = self.resident_slots();
-            held.retain(|&slot| self.catalog.blocks[slot as usize].pins == 0);
-            let Some(&slot) = held.last() else { return };
-            self.disown(slot);
-            self.release(slot);
+            let block = &self.catalog.blocks[slot];
+            if block.is_resident && block.pins == 0 {
+                self.disown(slot as Slot);
+                self.release(slot as Slot);
+            }
         }
     }
 
-    fn dropping_bytes(&self) -> u64 {
-        let blocks = self
-            .catalog
-            .blocks
-            .iter()
-            .filter(|block| block.phase == Phase::Dropping);
-        blocks.map(|block| u64::from(block.kernel)).sum()
+    /// Come back below the budget after replies put copies into the kernel.
+    ///
+    /// What the daemon holds frees bytes at once. Kernel pages take a while to go, so those on their way out count as gone,
+    /// or one moment above the budget would empty a whole class.
+    pub(crate) fn keep_budget(&mut self) {
+        let budget = self.plan.tiers.memory.bytes;
+        while self.used_bytes() > budget
+            && (self.evict_passing() || self.evict_staged() || self.evict_in(Tier::Daemon))
+        {}
+        while self.used_bytes() - self.dropping_bytes > budget && self.evict_in(Tier::Kernel) {}
+    }
+
+    fn evict_in(&mut self, part: Tier) -> bool {
+        self.evict_lowest(|class| class.part == part)
     }
 }
 

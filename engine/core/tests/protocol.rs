@@ -224,6 +224,22 @@ enum Step {
     Pressure {
         bytes: u64,
     },
+    Open {
+        file: u32,
+        reader: u32,
+    },
+    Hint {
+        files: Vec<u32>,
+    },
+    Change {
+        file: u32,
+    },
+    Swap {
+        policy: &'static str,
+        prefetch: Option<(&'static str, f64)>,
+        blocks: u64,
+    },
+    Tick,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -234,6 +250,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..12_u32).prop_map(|file| Step::Forget { file }),
         1 => (0..12_u32).prop_map(|file| Step::Lose { file }),
         1 => (0..4 * BLOCK).prop_map(|bytes| Step::Pressure { bytes }),
+        1 => (0..12_u32, 0..3_u32).prop_map(|(file, reader)| Step::Open { file, reader }),
+        1 => prop::collection::vec(0..12_u32, 0..12).prop_map(|files| Step::Hint { files }),
+        1 => (0..12_u32).prop_map(|file| Step::Change { file }),
+        1 => (all_policies(), 1..30_u64)
+            .prop_map(|((policy, prefetch), blocks)| Step::Swap { policy, prefetch, blocks }),
+        1 => Just(Step::Tick),
     ];
     prop::collection::vec(step, 1..300)
 }
@@ -268,7 +290,7 @@ fn all_policies() -> impl Strategy<Value = (&'static str, Option<(&'static str, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn every_policy_and_prefetcher_keeps_the_protocol(
@@ -276,7 +298,8 @@ proptest! {
         blocks in 1..30_u64,
         steps in steps(),
     ) {
-        let budget = 12 * 2048 + blocks * BLOCK;
+        let mut budget = 12 * 2048 + blocks * BLOCK;
+        let mut largest = budget.max(12 * 2048 + 6 * BLOCK); // one block always gets through
         let mut world = World::new(plan(budget, policy, 0.8, prefetch), &SIZES);
         let mut asked = 0;
         for step in steps {
@@ -292,6 +315,21 @@ proptest! {
                     world.tell(Event::Dropped { extent });
                 }
                 Step::Pressure { bytes } => world.tell(Event::Pressure { tier: Tier::Kernel, bytes }),
+                Step::Open { file, reader } => {
+                    world.tell(Event::Open { file: FileId(file), reader: ReaderId(reader) });
+                }
+                Step::Hint { files } => {
+                    world.tell(Event::Hint { files: files.into_iter().map(FileId).collect() });
+                }
+                Step::Change { file } => {
+                    world.tell(Event::SourceChanged { file: FileId(file), version: Version(2) });
+                }
+                Step::Swap { policy, prefetch, blocks } => {
+                    budget = 12 * 2048 + blocks * BLOCK;
+                    largest = largest.max(budget); // what is under way cannot be called back
+                    world.tell(Event::PlanSwapped { plan: Box::new(plan(budget, policy, 0.8, prefetch)) });
+                }
+                Step::Tick => world.tell(Event::Tick),
             }
             let stats = world.core.stats();
             let held: u64 = world.held.iter()
@@ -299,6 +337,12 @@ proptest! {
             prop_assert_eq!(stats.daemon_bytes, held);
             let coming: u64 = world.fetching.values().map(|extent| extent.length).sum();
             prop_assert_eq!(stats.in_flight_bytes, coming);
+            let used = stats.kernel_bytes + stats.daemon_bytes + stats.in_flight_bytes + 12 * 2048;
+            let leaving: u64 = world.drops.iter().map(|extent| extent.length).sum();
+            prop_assert!(
+                used <= largest + leaving + 3 * BLOCK, // and the copy of each reader's last reply
+                "{used} bytes in a budget of {largest}, {leaving} on their way out"
+            );
         }
         world.settle();
         prop_assert!(world.unanswered.is_empty(), "{} reads were never answered", world.unanswered.len());
@@ -446,4 +490,72 @@ fn a_journal_of_the_same_events_has_the_same_effects() {
     let first = run();
     assert!(first.len() > 200);
     assert_eq!(first, run());
+}
+
+#[test]
+fn many_readers_fetch_side_by_side_when_pinned_blocks_fill_the_tier() {
+    const READERS: u32 = 16;
+    let size = 60_000;
+    let budget = 400 * 2048 + 200 * size;
+    for first_readers in [1, READERS] {
+        let mut world = World::new(plan(budget, "pinned", 1.0, None), &[size; 400]);
+        for file in 0..400 {
+            world.read(file, 0, size, file % first_readers);
+            if file % first_readers == first_readers - 1 {
+                world.settle();
+            }
+        }
+        let held: BTreeSet<u32> = world
+            .core
+            .held()
+            .iter()
+            .map(|(extent, _)| extent.file.0)
+            .collect();
+        assert!(held.len() >= 165, "the tier is well used: {}", held.len());
+        let absent: Vec<u32> = (0..400).filter(|file| !held.contains(file)).collect();
+        for round in 0..2 {
+            for reader in 0..READERS {
+                world.read(absent[(round * READERS + reader) as usize], 0, size, reader);
+            }
+            if round == 1 || first_readers == READERS {
+                assert_eq!(
+                    world.fetching.len(),
+                    READERS as usize,
+                    "{first_readers} readers first"
+                );
+            }
+            world.settle();
+        }
+        let left = world.core.held().len();
+        assert!(
+            left + 2 * READERS as usize >= held.len(),
+            "{left} of {} stay",
+            held.len()
+        );
+        assert!(world.core.stats().peak_bytes <= budget);
+    }
+}
+
+#[test]
+fn readers_of_parts_leave_an_lru_within_its_budget() {
+    const READERS: u32 = 24;
+    let budget = 64 * 2048 + 40 * BLOCK;
+    let mut world = World::new(plan(budget, "lru", 1.0, None), &[BLOCK; 64]);
+    for file in 0..64 {
+        world.read(file, 0, BLOCK, 99);
+        world.settle();
+    }
+    let held: Vec<u32> = world
+        .core
+        .held()
+        .iter()
+        .map(|(extent, _)| extent.file.0)
+        .collect();
+    for (reader, &file) in held.iter().rev().take(READERS as usize).enumerate() {
+        world.read(file, 0, BLOCK - PAGE, reader as u32);
+        world.settle();
+    }
+    let stats = world.core.stats();
+    let used = stats.kernel_bytes + stats.daemon_bytes + 64 * 2048;
+    assert!(used <= budget, "{used} of {budget} bytes");
 }
