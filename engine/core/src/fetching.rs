@@ -125,14 +125,15 @@ impl Core {
     fn make_room(&mut self, slot: Slot) -> bool {
         let need = u64::from(self.catalog.blocks[slot as usize].length);
         let budget = self.plan.tiers.memory.bytes;
-        while self.used_bytes() + need > budget {
+        // pages on their way out count as gone: evicting on until they are would empty a class for one block
+        while self.used_bytes() - self.dropping_bytes + need > budget {
             if !self.evict_passing() && !self.evict_staged() && !self.evict_resident(None) {
-                // pages that the kernel was told to drop come back soon; without any, waiting would be for ever
-                let is_coming = self.stats.in_flight_bytes > 0 || self.dropping > 0;
-                return !is_coming;
+                break;
             }
         }
-        true
+        // what is under way or leaving comes back soon; without any, waiting would be for ever
+        let is_coming = self.stats.in_flight_bytes > 0 || self.dropping > 0;
+        self.used_bytes() + need <= budget || !is_coming
     }
 
     /// Start what waited for room, then fetch ahead as far as there is room left.
