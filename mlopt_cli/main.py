@@ -66,9 +66,20 @@ COMMANDS: tuple[Command, ...] = (
     Command("verify", "Predict, then measure, and print both."),
 )
 
-EPILOG = """The path: mlopt record -o run.duckdb -- python train.py | mlopt report run.duckdb |
-mlopt simulate run.duckdb | mlopt learn run.duckdb -o tuned.yaml |
-mlopt run --source DATA -r tuned.yaml -- python train.py"""
+PATH = """\
+  mlopt record -o run.duckdb -- python train.py     capture how the job reads
+  mlopt report run.duckdb                           see what it does
+  mlopt simulate run.duckdb                         predict recipes and sizes
+  mlopt learn run.duckdb -o tuned.yaml              find a better recipe
+  mlopt run --source DATA -r tuned.yaml -- python train.py
+"""
+WELCOME = f"""\
+mlopt records how an ML job reads its files, predicts and learns cache recipes, mounts them.
+
+{PATH}
+'mlopt demo' shows all of it on a real job; 'mlopt --help' lists the commands.
+"""
+EPILOG = f"\b\nThe path:\n{PATH}"
 
 
 def build_app(requested: str | None) -> typer.Typer:
@@ -90,7 +101,8 @@ def build_app(requested: str | None) -> typer.Typer:
         epilog=EPILOG,
         no_args_is_help=True,
         add_completion=True,
-        rich_markup_mode="rich",
+        # plain help: drawing boxes imports rich, which alone takes longer than --help may (0.3 s)
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -142,7 +154,9 @@ def _usage_problem(error: ClickException) -> UserError:
     """Say what is wrong with the words on the command line and which help to read."""
     context = error.ctx if isinstance(error, UsageError) else None
     path = context.command_path if context else "mlopt"
-    return InvalidInputError(error.format_message().rstrip("."), do=f"See '{path} --help'", code="usage")
+    # the advice follows after ". ", so "Did you mean 'x'?" must not end the sentence a second time
+    what = error.format_message().rstrip(".").replace(". Did you mean ", ", did you mean ").rstrip("?")
+    return InvalidInputError(what, do=f"See '{path} --help'", code="usage")
 
 
 def exit_code(error: MloptError) -> int:
@@ -177,15 +191,16 @@ def main(arguments: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     own_words = words[: words.index("--")] if "--" in words else words
     requested = next((word for word in own_words if not word.startswith("-")), None)
+    if not words:
+        sys.stdout.write(WELCOME)
+        return 0
     try:
         result = build_app(requested)(words, standalone_mode=False, prog_name="mlopt")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the parser turns the one into the other
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except typer.Exit as stop:
         return stop.exit_code
-    except typer.Abort:
-        return EXIT_INTERRUPTED
     except MloptError as error:
         if "--debug" in own_words:
             raise

@@ -41,11 +41,14 @@ def parse_size(text: str, *, flag: str, working_set_bytes: int | None = None) ->
     found = _SIZE.fullmatch(text)
     unit = UNITS.get(found.group(2).upper()) if found else None
     if found is None or unit is None:
+        advice = "Write 10GiB or 512M"
+        if working_set_bytes is not None:
+            advice += ", or 0.5 for half the working set"
         raise InvalidInputError(
             "not a size",
             where=flag,
             value=repr(text),
-            do="Write 10GiB, 512M, or 0.5 for half the working set",
+            do=advice,
         )
     number = float(found.group(1))
     if not found.group(2) and "." in found.group(1):

@@ -18,7 +18,9 @@ def command(
 ) -> int:
     """Say what works here, what does not, and what to do about it.
 
-    Example: mlopt doctor
+    \b
+    mlopt doctor
+    mlopt doctor --json
 
     Exit code 0 when nothing is red, 3 otherwise.
     """

@@ -111,4 +111,5 @@ def _stay(handle: Mount) -> int:
         except RefusedError as error:
             stderr_console().print(f"{error.what}: unmounted lazily, open files stay readable")
             handle.umount(lazy=True)
+        raise  # the table of exit codes holds for a mount too: interrupted is 130
     return 0

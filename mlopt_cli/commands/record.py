@@ -41,7 +41,11 @@ def command(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing trace.")] = False,
 ) -> int:
-    """Examples: mlopt record -- python train.py | mlopt record -o run.duckdb --source /data -- ./train.
+    """Capture how a job reads its files.
+
+    \b
+    mlopt record -- python train.py
+    mlopt record -o run.duckdb --source /data -- ./train
 
     Runs CMD and writes a trace of how it reads its files. CMD's input, output and signals are its own, and
     mlopt ends with CMD's exit code (125 when mlopt failed, 126 or 127 when CMD could not be run, 128+N for a

@@ -21,10 +21,13 @@ def command(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace that 'mlopt record' wrote.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Examples: mlopt report run.duckdb | mlopt report run.duckdb --json.
+    """Describe a trace: files, bytes, epochs, classes, workers, consumer, latency, waits.
 
-    Describes a trace: files, bytes, epochs, classes, workers, consumer, latency, waits. What a killed
-    recorder left is completed first.
+    \b
+    mlopt report run.duckdb
+    mlopt report run.duckdb --json
+
+    What a killed recorder left is completed first.
     """
     from traces.analysis.summary import summarize
     from traces.store import Trace

@@ -47,6 +47,9 @@ def command(
 
 def _render_mount(console: Console, mount: dict[str, Any]) -> None:
     console.print(f"{mount['mountpoint']}  {mount['state']}  of {mount['source']}  pid {mount['pid']}")
+    if mount.get("kind") == "emulator":
+        _render_emulator(console, mount)
+        return
     stats = mount.get("stats")
     if not stats:
         console.print(f"  next: mlopt umount {mount['mountpoint']}", style="dim")
@@ -59,3 +62,17 @@ def _render_mount(console: Console, mount: dict[str, Any]) -> None:
         f"late {stats['served_late_reads']}, failed {stats['failed_reads']}"
     )
     console.print(f"  read from the source {format_size(stats['source_read_bytes'])}")
+
+
+def _render_emulator(console: Console, mount: dict[str, Any]) -> None:
+    asked = mount["specification"]
+    speed = f"{asked['bandwidth'] / 1e6:.6g} MB/s" if asked["bandwidth"] else "unlimited"
+    console.print(
+        f"  emulator: latency {asked['latency_ns'] / 1e6:.6g} ms (spread {asked['jitter']}), "
+        f"bandwidth {speed}, {asked['concurrency']} requests at once, most so far {mount['busy_slots_max']}"
+    )
+    for name, served in mount["operations"].items():
+        if served["count"]:
+            amount = f", {format_size(served['bytes'])}" if served["bytes"] else ""
+            console.print(f"  {name:<9} {served['count']:>8}{amount}, {served['errors']} errors")
+    console.print(f"  next: mlopt umount {mount['mountpoint']}", style="dim")

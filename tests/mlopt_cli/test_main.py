@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from mlopt_cli.main import COMMANDS
+
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -25,3 +29,20 @@ def test_unknown_command_is_a_usage_error_without_traceback() -> None:
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "recrod" in done.stderr
+    assert "did you mean 'record'. See 'mlopt --help'" in done.stderr
+
+
+def test_without_words_the_five_steps_are_shown() -> None:
+    done = run()
+    steps = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  mlopt ")]
+    assert (done.returncode, steps) == (0, ["record", "report", "simulate", "learn", "run"])
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_each_help_starts_with_examples_and_has_no_sections_for_developers(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0, done.stderr
+    head, options = done.stdout.split("\nOptions:", 1)
+    assert f"\n  mlopt {command}" in head
+    assert "--help" in options
+    assert "-------" not in done.stdout
