@@ -60,8 +60,8 @@ class Case:
 
 CASES = (
     Case("one large file in order, 1 MiB reads", 1, 64 * MIB, 1, 0, "stream-once"),
-    Case("eight readers of small files", 480, 50_000, 8, 0, "lru"),
-    Case("bound by CPU between reads", 80, 100_000, 2, 250, "lru"),
+    Case("eight readers of small files", 1600, 50_000, 8, 0, "lru"),
+    Case("bound by CPU between reads", 160, 100_000, 2, 250, "lru"),
 )
 
 
@@ -76,11 +76,13 @@ def rows(case: Case, folder: Path) -> list[dict[str, Any]]:
     job.write_text(JOB)
     trace = str(folder / "run.duckdb")
     with emulator.start(data, slow, SPEC):
+        storage = str(folder / "storage.json")
+        subprocess.run([*MLOPT, "probe", str(slow), "-o", storage, "--fuse"], check=True, capture_output=True)
         words = [sys.executable, str(job), str(slow), str(case.workers), str(case.rounds)]
         record = ["record", "-o", trace, "--calibrate", "--source", str(slow), "--", *words]
         subprocess.run([*MLOPT, *record], check=True, capture_output=True)
-        verify = ["verify", trace, "--source", str(slow), "-r", case.recipe, "--memory", "64M",
-                  "--storage", "fit", "--repeat", str(REPEAT), "--json"]  # fmt: skip
+        verify = ["verify", trace, "--source", str(slow), "-r", case.recipe, "--memory", "96M",
+                  "--storage", storage, "--repeat", str(REPEAT), "--json"]  # fmt: skip
         done = subprocess.run([*MLOPT, *verify], check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{case.name}: {done.stdout}{done.stderr}")

@@ -61,6 +61,21 @@ def test_of_alike_sizes_the_opens_tell_the_latency() -> None:
     assert found.bandwidth == pytest.approx(BANDWIDTH, rel=0.25)
 
 
+def test_a_file_in_order_is_not_charged_the_same_time_twice() -> None:
+    # reads of one size behind a single open: 1 MiB in 17.5 ms is the bandwidth, and no latency on top of it
+    shape = JobShape(files=1, file_bytes=200 << 20, epochs=3, workers=1, read_bytes=1 << 20)
+    work = recorded(shape)
+    per_read = 17_476_267  # 1 MiB at 60 MB/s [ns]
+    work = dataclasses.replace(
+        work,
+        duration_ns=np.where(work.op == OP_READ, per_read, LATENCY_NS).astype(np.int64),
+        epoch_seconds=np.full(3, shape.file_bytes / BANDWIDTH),
+    )
+    found = fit(work).model
+    in_order = found.latency_ns + (1 << 20) / found.stream_bandwidth * 1e9
+    assert in_order == pytest.approx(per_read, rel=0.02)
+
+
 def test_what_the_job_drew_is_a_lower_bound_of_the_bandwidth() -> None:
     work = recorded(SHAPE)
     fast = dataclasses.replace(work, epoch_seconds=np.full(3, SHAPE.files * SHAPE.file_bytes / 500e6))

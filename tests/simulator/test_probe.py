@@ -144,6 +144,20 @@ def test_the_cost_of_fuse_is_measured_and_kept(tmp_path: Path, monkeypatch: pyte
     assert Path("/proc/self/mountinfo").read_text().count("mlopt:probe") == mounts
 
 
+@pytest.mark.parametrize(
+    ("files", "sizes"),
+    [
+        ([50_000] * 40, [4096, 49_152]),  # whole small files: 4 KiB reads cannot tell a bandwidth
+        ([100_000 + 1000 * n for n in range(40)], [4096, 126_976]),
+        ([5000] * 40, [4096]),
+        ([50_000] * 40 + [8 << 20] * 4, [4096, 65_536, 262_144, 1 << 20]),
+        ([64 << 20], [4096, 65_536, 262_144, 1 << 20]),
+    ],
+)
+def test_reads_are_as_large_as_the_files_allow(files: list[int], sizes: list[int]) -> None:
+    assert probing._sizes(files) == sizes
+
+
 def test_unmeasurable_directories_say_why(tmp_path: Path) -> None:
     (tmp_path / "tiny").write_bytes(b"x")
     for directory, words in [
@@ -164,7 +178,7 @@ def test_small_and_few_files_are_warned_about(tmp_path: Path, monkeypatch: pytes
     found = probe(tmp_path)
     assert any("the largest file has 8192 bytes" in words for words in found.warnings)
     assert any("only 1 files" in words for words in found.warnings)
-    assert {point.bytes for point in found.points} == {4096}
+    assert {point.bytes for point in found.points} == {4096, 8192}
 
 
 @pytest.mark.parametrize(
