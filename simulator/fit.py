@@ -248,8 +248,8 @@ def _bandwidths(numbers: _Numbers, best: float, warnings: list[str]) -> tuple[fl
     stream = numbers.stream_bandwidth
     if stream is None:
         warnings.append(
-            "the sizes do not tell bandwidth from latency: bandwidth is taken to be what the job drew at best, "
-            "latency the rest of a read; 'mlopt probe DIR -o FILE' measures both"
+            "the sizes do not tell bandwidth from latency: bandwidth is taken to be what the job drew at "
+            "best, latency the rest of a read; 'mlopt probe DIR -o FILE' measures both"
         )
         return best, best
     return max(stream, best), stream
