@@ -13,10 +13,10 @@ from pathlib import Path
 class FuseCosts:
     """CPU time of the messages and orders of a mount, reader and daemon together.
 
-    The default was measured on a virtual machine of 2 cores with Linux 6.18: on-demand files of 110,000 bytes
-    at 6,000/s against 46,300/s native and large files at 2.7 against 10.2 GB/s give the READ; 13,000 against
-    28,000 files/s the LOOKUP; 12,900 against 43,100 the OPEN; 16,200 pushes/s the fill; 22-25 us the drop;
-    43,100 against 46,300 files/s and 9.2 against 10.2 GB/s the silent hit.
+    The default is what `mlopt probe --fuse` measured, as CPU time of both processes, on a virtual machine of
+    2 cores with Linux 6.18: the lower of what repeated probes find, with reader and daemon on one core. Where
+    each message wakes an idle core, LOOKUP, OPEN and READ took up to 40 us each. Rates by the clock are no
+    source for these numbers: they contain time in which nobody computes, and came out 4 to 13 times higher.
 
     Attributes
     ----------
@@ -44,16 +44,16 @@ class FuseCosts:
         ``default`` or ``measured``.
     """
 
-    lookup_us: float = 42.0
-    open_us: float = 54.0
-    read_us: float = 129.0
-    read_us_per_mib: float = 156.0
-    fill_us: float = 30.0
-    fill_us_per_mib: float = 300.0
-    drop_us: float = 24.0
-    silent_us: float = 1.6
-    silent_us_per_mib: float = 11.0
-    client_share: float = 0.35
+    lookup_us: float = 11.0
+    open_us: float = 10.0
+    read_us: float = 10.0
+    read_us_per_mib: float = 325.0
+    fill_us: float = 3.0
+    fill_us_per_mib: float = 390.0
+    drop_us: float = 17.0
+    silent_us: float = 0.0
+    silent_us_per_mib: float = 75.0
+    client_share: float = 0.6
     origin: str = field(default="default", compare=False)
 
     @classmethod
