@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +20,7 @@ from mlopt_cli.workflows.memory_cgroup import is_available, memory_cgroup
 from mlopt_cli.workflows.picture import Bar, draw
 from mlopt_engine.errors import RefusedError
 from runtime import emulator
+from simulator.storage import StorageModel
 
 LATENCY, BANDWIDTH, CONCURRENCY = "3ms", "60MB/s", 16
 SPEC = emulator.EmulatorSpec(latency_ns=3_000_000, bandwidth=60e6, concurrency=CONCURRENCY)
@@ -123,7 +124,8 @@ def run(options: DemoOptions) -> DemoResult:
             source = demo.slow(stack, "slow", keep_cache=False)
         else:
             demo.notes.append(
-                "without /dev/fuse: no slow storage and no mount; the job reads a plain directory"
+                "without /dev/fuse there is no mount: the job was recorded on a plain directory and is predicted "
+                f"for a storage of {LATENCY}, {BANDWIDTH}, {CONCURRENCY} at once; nothing was measured"
             )
         trace = demo.record(source)
         demo.probe(source)
@@ -235,11 +237,16 @@ class _Demo:
         return trace
 
     def probe(self, source: Path) -> None:
-        """Measure the source, and FUSE's own cost on this machine."""
-        self.storage = self.options.folder / "storage.json"
+        """Measure the source, and FUSE's own cost on this machine; where nothing can be mounted, state both."""
         self.storage.unlink(missing_ok=True)
-        fuse = ["--fuse"] if can_mount() else []
-        self.ask("probe", str(source), "-o", str(self.storage), *fuse)
+        if can_mount():
+            self.ask("probe", str(source), "-o", str(self.storage), "--fuse")
+            return
+        latency, bandwidth = float(SPEC.latency_ns), float(SPEC.bandwidth or 0)
+        model = StorageModel(
+            "slow", latency, SPEC.jitter, latency, bandwidth, bandwidth, CONCURRENCY, origin="specification"
+        )
+        self.storage.write_text(json.dumps({"model": asdict(model)}, indent=2), encoding="utf-8")
 
     def learn(self, trace: Path) -> Path | None:
         """Learn a recipe; None when nothing beats the default."""
