@@ -124,7 +124,7 @@ def run(options: DemoOptions) -> DemoResult:
             source = demo.slow(stack, "slow", keep_cache=False)
         else:
             demo.notes.append(
-                "without /dev/fuse there is no mount: the job was recorded on a plain directory and is predicted "
+                "without /dev/fuse there is no mount: the job is recorded on a plain directory and predicted "
                 f"for a storage of {LATENCY}, {BANDWIDTH}, {CONCURRENCY} at once; nothing was measured"
             )
         trace = demo.record(source)
@@ -237,7 +237,7 @@ class _Demo:
         return trace
 
     def probe(self, source: Path) -> None:
-        """Measure the source, and FUSE's own cost on this machine; where nothing can be mounted, state both."""
+        """Measure the source, and FUSE's own cost on this machine; without mounts, state the source."""
         self.storage.unlink(missing_ok=True)
         if can_mount():
             self.ask("probe", str(source), "-o", str(self.storage), "--fuse")
