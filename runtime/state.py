@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,8 @@ def root_directory() -> Path:
     Returns
     -------
     pathlib.Path
-        ``$XDG_RUNTIME_DIR/mlopt``, as root ``/run/mlopt``; mode 0700.
+        ``$XDG_RUNTIME_DIR/mlopt``, as root ``/run/mlopt``; without a session (su, cron, a container)
+        ``/run/user/UID/mlopt`` or ``mlopt-UID`` in the folder for temporary files; mode 0700.
 
     Raises
     ------
@@ -173,9 +175,7 @@ def root_directory() -> Path:
     RefusedError
         When the folder belongs to somebody else or others may write to it.
     """
-    named = os.environ.get("XDG_RUNTIME_DIR")
-    base = Path("/run") if os.geteuid() == 0 or not named else Path(named)
-    root = base / "mlopt"
+    root = _place()
     try:
         root.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -193,6 +193,16 @@ def root_directory() -> Path:
             do=f"Remove it, or run: chmod 700 {root}",
         )
     return root
+
+
+def _place() -> Path:
+    user = os.geteuid()
+    if user == 0:
+        return Path("/run/mlopt")
+    named = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
+    if os.access(named, os.W_OK):
+        return Path(named, "mlopt")
+    return Path(tempfile.gettempdir(), f"mlopt-{user}")
 
 
 def identifier(mountpoint: str | Path) -> str:
