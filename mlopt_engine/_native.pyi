@@ -106,6 +106,8 @@ class EmulatedStorage:
         Seed of the latencies.
     keep_cache : bool
         Whether pages stay from one open to the next while a file is unchanged.
+    allow_other : bool
+        Whether other users see the files; only root may always ask for it.
 
     Raises
     ------
@@ -125,6 +127,7 @@ class EmulatedStorage:
         concurrency: int,
         seed: int,
         keep_cache: bool,
+        allow_other: bool,
     ) -> None: ...
     def status(self) -> str:
         """Return the counters and the specification as JSON."""

@@ -441,6 +441,8 @@ class _Daemon:
             concurrency=self.spec.concurrency,
             seed=self.spec.seed,
             keep_cache=self.spec.keep_cache,
+            # an ordinary user may show files to others only where /etc/fuse.conf says so
+            allow_other=os.geteuid() == 0,
         )
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:

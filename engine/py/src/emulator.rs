@@ -24,7 +24,7 @@ pub struct EmulatedStorage {
 #[pymethods]
 impl EmulatedStorage {
     #[new]
-    #[pyo3(signature = (source, mountpoint, *, fsname, latency_ns, jitter, bandwidth, concurrency, seed, keep_cache))]
+    #[pyo3(signature = (source, mountpoint, *, fsname, latency_ns, jitter, bandwidth, concurrency, seed, keep_cache, allow_other))]
     #[allow(clippy::too_many_arguments)] // keywords only, and runtime.emulator has them in one dataclass
     fn new(
         py: Python<'_>,
@@ -37,6 +37,7 @@ impl EmulatedStorage {
         concurrency: usize,
         seed: u64,
         keep_cache: bool,
+        allow_other: bool,
     ) -> PyResult<EmulatedStorage> {
         let spec = EmulatorSpec {
             source,
@@ -44,7 +45,7 @@ impl EmulatedStorage {
                 mountpoint,
                 fsname,
                 read_only: true,
-                allow_other: true,
+                allow_other,
             },
             storage: StorageSpec {
                 latency_ns,
