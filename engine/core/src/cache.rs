@@ -194,15 +194,6 @@ impl Core {
             .collect()
     }
 
-    /// Reveal the next use of each block of files in the order in which blocks will be read: for simulation only.
-    pub fn reveal_next_use(&mut self, file: FileId, index: u32, next_use: u64) {
-        let slot = self.catalog.ensure_slot(file, index);
-        let class = self.catalog.files[file.0 as usize].class;
-        if class != NONE {
-            self.classes[class as usize].policy.foresee(slot, next_use);
-        }
-    }
-
     pub(crate) fn known(&self, file: FileId) -> Result<FileId, CoreError> {
         match self.catalog.files.get(file.0 as usize) {
             Some(_) => Ok(file),

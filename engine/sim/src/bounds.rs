@@ -1,8 +1,7 @@
-//! Bounds: which reads miss in a cache that knows the future, and in one without limit. Absent: time.
+//! Bounds: which reads miss in a cache that knows the future, and in one without limit. Absent: time, the choice of
+//! victims (the core's).
 
-use std::collections::BTreeSet;
-
-use rustc_hash::FxHashMap;
+use mlopt_core::eviction::{Belady, Eviction, Slot};
 
 use crate::scenario::FrontSpec;
 use crate::workload::{Op, Workload};
@@ -19,66 +18,81 @@ pub(crate) fn misses_of(job: &Workload, bound: &FrontSpec) -> Vec<bool> {
     }
 }
 
-/// The blocks of each read in recorded order: (place of the access, block).
-fn block_reads(job: &Workload) -> Vec<(u32, (u32, u32))> {
-    let mut reads = Vec::new();
-    for place in &job.recorded_order {
-        let access = &job.accesses[*place as usize];
-        if access.op != Op::Read || access.length == 0 {
-            continue;
+/// The blocks that a job reads, in recorded order.
+struct BlockReads {
+    /// Place of the access that reads the block, in `Workload::accesses`.
+    access: Vec<u32>,
+    /// The block, dense over all files.
+    slots: Vec<Slot>,
+    /// Size of each block [bytes].
+    bytes_of: Vec<u32>,
+}
+
+impl BlockReads {
+    fn of(job: &Workload) -> BlockReads {
+        let mut first_slot = Vec::with_capacity(job.files.len());
+        let mut bytes_of = Vec::new();
+        for file in &job.files {
+            first_slot.push(bytes_of.len() as u64);
+            let starts = (0..file.size).step_by(BLOCK_BYTES as usize);
+            bytes_of.extend(starts.map(|start| BLOCK_BYTES.min(file.size - start) as u32));
         }
-        let last = (access.offset + access.length - 1) / BLOCK_BYTES;
-        for block in access.offset / BLOCK_BYTES..=last {
-            reads.push((*place, (access.file, block as u32)));
+        let (mut access, mut slots) = (Vec::new(), Vec::new());
+        for &place in &job.recorded_order {
+            let read = &job.accesses[place as usize];
+            if read.op != Op::Read || read.length == 0 {
+                continue;
+            }
+            let last = (read.offset + read.length - 1) / BLOCK_BYTES;
+            for block in read.offset / BLOCK_BYTES..=last {
+                access.push(place);
+                slots.push((first_slot[read.file as usize] + block) as Slot);
+            }
+        }
+        BlockReads {
+            access,
+            slots,
+            bytes_of,
         }
     }
-    reads
 }
 
 /// Belady's MIN over blocks with bypass: what is used last of all leaves or does not enter.
 fn belady(job: &Workload, budget_bytes: u64) -> Vec<bool> {
-    let reads = block_reads(job);
-    let mut next_use = vec![u32::MAX; reads.len()];
-    let mut seen: FxHashMap<(u32, u32), u32> = FxHashMap::default();
-    for (position, (_, block)) in reads.iter().enumerate().rev() {
-        if let Some(later) = seen.insert(*block, position as u32) {
-            next_use[position] = later;
-        }
-    }
-    let bytes_of = |block: (u32, u32)| {
-        let size = job.files[block.0 as usize].size;
-        BLOCK_BYTES.min(size - u64::from(block.1) * BLOCK_BYTES)
-    };
+    let reads = BlockReads::of(job);
+    let bytes_of = |slot: Slot| u64::from(reads.bytes_of[slot as usize]);
+    let mut policy = Belady::knowing(&reads.slots);
     let mut misses = vec![false; job.accesses.len()];
-    let mut held: FxHashMap<(u32, u32), u32> = FxHashMap::default();
-    let mut by_use: BTreeSet<(u32, (u32, u32))> = BTreeSet::new();
+    let mut is_held = vec![false; reads.bytes_of.len()];
     let mut free = budget_bytes;
-    for (position, (place, block)) in reads.iter().enumerate() {
-        match held.remove(block) {
-            Some(planned) => {
-                by_use.remove(&(planned, *block));
-                free += bytes_of(*block);
-            }
-            None => misses[*place as usize] = true,
+    for (place, &slot) in reads.slots.iter().enumerate() {
+        policy.advance_to(place);
+        if std::mem::take(&mut is_held[slot as usize]) {
+            policy.remove(slot);
+            free += bytes_of(slot);
+        } else {
+            misses[reads.access[place] as usize] = true;
         }
-        if next_use[position] == u32::MAX || bytes_of(*block) > budget_bytes {
+        if !policy.is_read_again() || bytes_of(slot) > budget_bytes {
             continue;
         }
-        by_use.insert((next_use[position], *block));
-        held.insert(*block, next_use[position]);
-        let mut need = bytes_of(*block);
-        while free < need {
-            let Some((_, victim)) = by_use.pop_last() else {
+        policy.insert(slot);
+        is_held[slot as usize] = true;
+        // taken on loan: when too little is free, blocks leave, and the new one may be the first of them
+        let mut lent = bytes_of(slot);
+        while lent > free {
+            let Some(victim) = policy.victim() else {
                 break;
             };
-            held.remove(&victim);
-            if victim == *block {
-                need = 0;
+            policy.remove(victim);
+            is_held[victim as usize] = false;
+            if victim == slot {
+                lent = 0;
             } else {
                 free += bytes_of(victim);
             }
         }
-        free -= need;
+        free -= lent;
     }
     misses
 }

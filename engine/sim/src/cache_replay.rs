@@ -1,10 +1,10 @@
 //! Untimed replay: misses of a policy over a sequence of accesses, and the miss curve of LRU in one pass.
 //!
-//! Owns: the loop around the core's own policy types (none is written a second time) and the future that Belady needs.
+//! Owns: the loop around the core's own policy types; none is written a second time.
 //! Absent: time, fetches, budgets. Byte sizes mean what they mean to libcachesim: an object larger than the cache is
 //! never admitted, and victims leave until the new object fits.
 
-use mlopt_core::eviction::{Belady, Eviction, Fifo, Lru, NO_NEXT_USE, Pinned};
+use mlopt_core::eviction::{Belady, Eviction, Fifo, Lru, Pinned};
 use serde::Serialize;
 
 /// Stack distance of a first access.
@@ -40,11 +40,8 @@ pub fn replay_cache(
     let on_access = &mut on_access;
     Some(match policy {
         "belady" => {
-            let next = next_uses(accesses.ids);
-            let mut belady = Belady::default();
-            sized(&mut belady, accesses, capacity, on_access, |policy, access| {
-                policy.foresee(accesses.ids[access], next[access]);
-            })
+            let mut belady = Belady::knowing(accesses.ids);
+            sized(&mut belady, accesses, capacity, on_access, Belady::advance_to)
         }
         "fifo" => sized(&mut Fifo::default(), accesses, capacity, on_access, |_, _| {}),
         "lru" => sized(&mut Lru::default(), accesses, capacity, on_access, |_, _| {}),
@@ -77,16 +74,6 @@ pub fn lru_stack_distances(ids: &[u32]) -> Vec<i64> {
     distances
 }
 
-/// Index of the next access to the same object, for each access.
-fn next_uses(ids: &[u32]) -> Vec<u64> {
-    let mut seen = vec![NO_NEXT_USE; object_count(ids)];
-    let mut next = vec![NO_NEXT_USE; ids.len()];
-    for (access, &id) in ids.iter().enumerate().rev() {
-        next[access] = std::mem::replace(&mut seen[id as usize], access as u64);
-    }
-    next
-}
-
 fn object_count(ids: &[u32]) -> usize {
     ids.iter().max().map_or(0, |&id| id as usize + 1)
 }
@@ -96,16 +83,16 @@ fn sized<P: Eviction>(
     accesses: Accesses<'_>,
     capacity: u64,
     on_access: &mut impl FnMut(bool),
-    foresee: impl Fn(&mut P, usize),
+    advance: impl Fn(&mut P, usize),
 ) -> Misses {
     match accesses.sizes {
-        None => run(policy, accesses.ids, &mut Units, capacity, on_access, foresee),
+        None => run(policy, accesses.ids, &mut Units, capacity, on_access, advance),
         Some(of_access) => {
             let mut sizes = Bytes {
                 of_access,
                 kept: vec![0; object_count(accesses.ids)],
             };
-            run(policy, accesses.ids, &mut sizes, capacity, on_access, foresee)
+            run(policy, accesses.ids, &mut sizes, capacity, on_access, advance)
         }
     }
 }
@@ -116,13 +103,13 @@ fn run<P: Eviction, S: Sizes>(
     sizes: &mut S,
     capacity: u64,
     on_access: &mut impl FnMut(bool),
-    foresee: impl Fn(&mut P, usize),
+    advance: impl Fn(&mut P, usize),
 ) -> Misses {
     let mut is_held = vec![false; object_count(ids)];
     let mut used = 0;
     let mut counted = Misses::default();
     for (access, &id) in ids.iter().enumerate() {
-        foresee(policy, access);
+        advance(policy, access);
         let is_hit = is_held[id as usize];
         on_access(is_hit);
         if is_hit {

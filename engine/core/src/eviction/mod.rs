@@ -7,6 +7,7 @@ mod fifo;
 mod list;
 mod lru;
 mod pinned;
+mod positions;
 
 pub use belady::Belady;
 pub use fifo::Fifo;
@@ -18,9 +19,6 @@ use serde::Serialize;
 
 /// Index of a block among all blocks that the engine knows; dense.
 pub type Slot = u32;
-
-/// Never used again, or unknown.
-pub const NO_NEXT_USE: u64 = u64::MAX;
 
 /// What a policy must see to decide well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,8 +44,6 @@ pub trait Eviction: Send {
     fn remove(&mut self, slot: Slot);
     /// The block that should leave next; it stays in until `remove`. None when nothing may be evicted.
     fn victim(&mut self) -> Option<Slot>;
-    /// When the block of the following `insert` or `touch` is read again [access index]; only in simulation.
-    fn foresee(&mut self, _slot: Slot, _next_use: u64) {}
 }
 
 /// One line of the list of policies.
