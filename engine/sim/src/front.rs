@@ -304,7 +304,7 @@ impl Replay<'_> {
     }
 
     fn send_read(&mut self, r: usize, file: u32, (from, to): (u64, u64)) {
-        let size = self.job.files[file as usize].size;
+        let size = self.pages.size(file);
         let bytes = (to * PAGE_BYTES).min(size) - from * PAGE_BYTES;
         let id = self
             .requests

@@ -4,66 +4,29 @@
 /// A page of the kernel [bytes].
 pub const PAGE_BYTES: u64 = 4096;
 
-/// A set of pages of all files: one bit each.
-#[derive(Debug)]
-struct PageSet {
-    words: Vec<u64>,
+/// What is known of 64 pages, a bit each: side by side, because a read asks for all of it and the files of an epoch
+/// come in random order, so that each array apart would be a cache miss of its own.
+#[derive(Debug, Clone, Copy, Default)]
+struct Word {
+    resident: u64,
+    in_flight: u64,
+    fresh_prefetched: u64,
+    fresh_missed: u64,
 }
 
-impl PageSet {
-    fn new(words: usize) -> PageSet {
-        PageSet {
-            words: vec![0; words],
+/// The words that hold the bits `[from, to)`: their places and masks.
+fn words(from: u64, to: u64) -> impl Iterator<Item = (usize, u64)> {
+    let mut bit = from;
+    std::iter::from_fn(move || {
+        if bit >= to {
+            return None;
         }
-    }
-
-    /// Calls `each(word, mask)` for the words that hold the bits `[from, to)`.
-    fn for_words(from: u64, to: u64, mut each: impl FnMut(usize, u64) -> bool) {
-        let mut bit = from;
-        while bit < to {
-            let end = (bit / 64 * 64 + 64).min(to);
-            let mask = (u64::MAX >> (64 - (end - bit))) << (bit % 64);
-            if !each((bit / 64) as usize, mask) {
-                return;
-            }
-            bit = end;
-        }
-    }
-
-    fn set(&mut self, from: u64, to: u64) {
-        Self::for_words(from, to, |word, mask| {
-            self.words[word] |= mask;
-            true
-        });
-    }
-
-    /// Clears the bits and counts those that were set.
-    fn clear(&mut self, from: u64, to: u64) -> u64 {
-        let mut cleared = 0;
-        Self::for_words(from, to, |word, mask| {
-            cleared += u64::from((self.words[word] & mask).count_ones());
-            self.words[word] &= !mask;
-            true
-        });
-        cleared
-    }
-
-    /// The first bit of `[from, to)` whose value is `wanted`, else `to`.
-    fn first(&self, from: u64, to: u64, wanted: bool) -> u64 {
-        let mut found = to;
-        Self::for_words(from, to, |word, mask| {
-            let value = if wanted {
-                self.words[word]
-            } else {
-                !self.words[word]
-            } & mask;
-            if value != 0 {
-                found = word as u64 * 64 + u64::from(value.trailing_zeros());
-            }
-            value == 0
-        });
-        found
-    }
+        let end = (bit / 64 * 64 + 64).min(to);
+        let mask = (u64::MAX >> (64 - (end - bit))) << (bit % 64);
+        let place = (bit / 64) as usize;
+        bit = end;
+        Some((place, mask))
+    })
 }
 
 /// How pages came to be resident, as far as the books of hits care.
@@ -89,107 +52,129 @@ pub struct Found {
 /// The pages of all files.
 #[derive(Debug)]
 pub struct PageCache {
-    first_bit: Vec<u64>,
-    pages: Vec<u64>,
-    resident: PageSet,
-    in_flight: PageSet,
-    fresh_prefetched: PageSet,
-    fresh_missed: PageSet,
+    files: Vec<File>,
+    words: Vec<Word>,
+}
+
+#[derive(Debug)]
+struct File {
+    first_bit: u64,
+    size: u64,
 }
 
 impl PageCache {
     /// Nothing resident; `sizes` are those of the files [bytes].
     pub fn new(sizes: &[u64]) -> PageCache {
-        let mut first_bit = Vec::with_capacity(sizes.len());
+        let mut files = Vec::with_capacity(sizes.len());
         let mut words = 0;
-        for size in sizes {
-            first_bit.push(words * 64);
+        for &size in sizes {
+            files.push(File {
+                first_bit: words * 64,
+                size,
+            });
             words += size.div_ceil(PAGE_BYTES).div_ceil(64);
         }
-        let set = || PageSet::new(words as usize);
         PageCache {
-            first_bit,
-            pages: sizes.iter().map(|size| size.div_ceil(PAGE_BYTES)).collect(),
-            resident: set(),
-            in_flight: set(),
-            fresh_prefetched: set(),
-            fresh_missed: set(),
+            files,
+            words: vec![Word::default(); words as usize],
         }
+    }
+
+    /// Size of the file [bytes].
+    pub fn size(&self, file: u32) -> u64 {
+        self.files[file as usize].size
     }
 
     /// Pages of the file.
     pub fn pages(&self, file: u32) -> u64 {
-        self.pages[file as usize]
+        self.size(file).div_ceil(PAGE_BYTES)
+    }
+
+    /// The first bit of `[from, to)` that is set in what `of` takes from a word, else `to`.
+    fn first(&self, from: u64, to: u64, of: impl Fn(&Word) -> u64) -> u64 {
+        for (place, mask) in words(from, to) {
+            let value = of(&self.words[place]) & mask;
+            if value != 0 {
+                return place as u64 * 64 + u64::from(value.trailing_zeros());
+            }
+        }
+        to
+    }
+
+    fn change(&mut self, from: u64, to: u64, mut each: impl FnMut(&mut Word, u64)) {
+        for (place, mask) in words(from, to) {
+            each(&mut self.words[place], mask);
+        }
     }
 
     fn bits(&self, file: u32, from: u64, to: u64) -> (u64, u64) {
-        let base = self.first_bit[file as usize];
-        (base + from, base + to.min(self.pages[file as usize]))
+        let base = self.files[file as usize].first_bit;
+        (base + from, base + to.min(self.pages(file)))
     }
 
     /// The first page of `[from, to)` that is not resident, else `to`.
     pub fn first_missing(&self, file: u32, from: u64, to: u64) -> u64 {
         let (a, b) = self.bits(file, from, to);
-        self.resident.first(a, b, false) - a + from
+        self.first(a, b, |word| !word.resident) - a + from
     }
 
     /// Whether the page is on its way.
     pub fn is_in_flight(&self, file: u32, page: u64) -> bool {
         let (a, _) = self.bits(file, page, page + 1);
-        self.in_flight.words[(a / 64) as usize] >> (a % 64) & 1 == 1
+        self.words[(a / 64) as usize].in_flight >> (a % 64) & 1 == 1
     }
 
     /// The next run in `[from, to)` that is neither resident nor on its way; empty at `to` if none.
     pub fn next_gap(&self, file: u32, from: u64, to: u64) -> (u64, u64) {
-        let (mut a, b) = self.bits(file, from, to);
+        let (a, b) = self.bits(file, from, to);
         let base = a - from;
-        loop {
-            let start = self.resident.first(a, b, false);
-            let clear = self.in_flight.first(start, b, false);
-            if clear == start {
-                let end = self.resident.first(start, b, true);
-                return (start - base, self.in_flight.first(start, end, true) - base);
-            }
-            a = clear;
-        }
+        let start = self.first(a, b, |word| !(word.resident | word.in_flight));
+        let end = self.first(start, b, |word| word.resident | word.in_flight);
+        (start - base, end - base)
     }
 
     /// A message asks for these pages.
     pub fn start_flight(&mut self, file: u32, from: u64, to: u64) {
         let (a, b) = self.bits(file, from, to);
-        self.in_flight.set(a, b);
+        self.change(a, b, |word, mask| word.in_flight |= mask);
     }
 
     /// A message was answered, well or not.
     pub fn end_flight(&mut self, file: u32, from: u64, to: u64) {
         let (a, b) = self.bits(file, from, to);
-        self.in_flight.clear(a, b);
+        self.change(a, b, |word, mask| word.in_flight &= !mask);
     }
 
     /// The pages are resident now.
     pub fn insert(&mut self, file: u32, from: u64, to: u64, origin: Origin) {
         let (a, b) = self.bits(file, from, to);
-        self.resident.set(a, b);
-        match origin {
-            Origin::Held => {}
-            Origin::Prefetched => self.fresh_prefetched.set(a, b),
-            Origin::Missed => self.fresh_missed.set(a, b),
-        }
+        self.change(a, b, |word, mask| {
+            word.resident |= mask;
+            match origin {
+                Origin::Held => {}
+                Origin::Prefetched => word.fresh_prefetched |= mask,
+                Origin::Missed => word.fresh_missed |= mask,
+            }
+        });
     }
 
-    /// The pages are gone; how many there were. Pages on their way are left alone: they are locked.
-    pub fn remove(&mut self, file: u32, from: u64, to: u64) -> u64 {
+    /// The pages are gone. Pages on their way are left alone: they are locked.
+    pub fn remove(&mut self, file: u32, from: u64, to: u64) {
         let (a, b) = self.bits(file, from, to);
-        self.resident.clear(a, b)
+        self.change(a, b, |word, mask| word.resident &= !mask);
     }
 
     /// A reader has its copy of the pages: what they were to it.
     pub fn consume(&mut self, file: u32, from: u64, to: u64) -> Found {
         let (a, b) = self.bits(file, from, to);
-        Found {
-            prefetched: self.fresh_prefetched.clear(a, b),
-            missed: self.fresh_missed.clear(a, b),
-        }
+        let mut found = Found::default();
+        self.change(a, b, |word, mask| {
+            found.prefetched += u64::from((word.fresh_prefetched & mask).count_ones());
+            found.missed += u64::from((word.fresh_missed & mask).count_ones());
+            word.fresh_prefetched &= !mask;
+            word.fresh_missed &= !mask;
+        });
+        found
     }
 }
 
@@ -298,7 +283,8 @@ mod tests {
         assert_eq!(cache.next_gap(1, 0, 5), (5, 5));
         assert_eq!(cache.first_missing(1, 45, 100), 70);
         assert_eq!(cache.first_missing(0, 0, 1), 0);
-        assert_eq!(cache.remove(1, 60, 100), 10);
+        cache.remove(1, 60, 100);
+        assert_eq!(cache.first_missing(1, 45, 100), 60);
     }
 
     #[test]
