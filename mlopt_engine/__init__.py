@@ -1,13 +1,16 @@
 """The compiled engine's Python face: what the native module offers, typed."""
 
 from mlopt_engine._native import (
+    FIRST_BYTES,
     Core,
+    FileKind,
     MloptError,
     Rules,
     RuleScan,
     SimulatedJob,
     __version__,
     check_condition,
+    detect,
     isatty_shim,
     lru_stack_distances,
     registry,
@@ -17,13 +20,16 @@ from mlopt_engine._native import (
 )
 
 __all__ = [
+    "FIRST_BYTES",
     "Core",
+    "FileKind",
     "MloptError",
     "RuleScan",
     "Rules",
     "SimulatedJob",
     "__version__",
     "check_condition",
+    "detect",
     "isatty_shim",
     "lru_stack_distances",
     "registry",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,6 +148,54 @@ class EmulatedStorage:
 
 class MloptError(Exception):
     """Base of every error that mlopt raises on purpose."""
+
+# filetype.rs
+
+FIRST_BYTES: int
+
+class FileKind:
+    """What kind of file this is.
+
+    Attributes
+    ----------
+    type : str
+        What rules call ``type``: model, dataset, checkpoint, config, tensor, log, tokenizer, index, unknown.
+    format : str or None
+        Name of the format in the engine's table.
+    framework : str or None
+        The framework that writes such files, where only one does.
+    mime_type : str or None
+        Where one is in use.
+    by : str or None
+        What told the format: ``content`` or ``name``.
+    """
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def format(self) -> str | None: ...
+    @property
+    def framework(self) -> str | None: ...
+    @property
+    def mime_type(self) -> str | None: ...
+    @property
+    def by(self) -> Literal["content", "name"] | None: ...
+
+def detect(path: bytes | str | PathLike[str], first_bytes: bytes | None = None) -> FileKind:
+    """Tell what kind of file this is.
+
+    Parameters
+    ----------
+    path : bytes, str or path
+        Its path or name; nothing is read.
+    first_bytes : bytes, optional
+        The beginning of its content; `FIRST_BYTES` are enough. Signatures in it win over the name.
+
+    Returns
+    -------
+    FileKind
+        Type ``unknown`` where nothing fits.
+    """
 
 # mount.rs
 

@@ -34,7 +34,7 @@ pub use catalog::Catalog;
 pub use effect::{Effect, FetchClass, ServedFrom, Tier};
 pub use error::CoreError;
 pub use event::{Event, FileFacts};
-pub use filetype::FileType;
+pub use filetype::{DetectedBy, Detection, FIRST_BYTES, FORMATS, FileType, Format, KnownFormat};
 pub use plan::{
     ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
 };

@@ -4,6 +4,7 @@
 mod core;
 mod emulator;
 mod error;
+mod filetype;
 mod mount;
 mod probe;
 mod replay;
@@ -27,6 +28,8 @@ mod _native {
     #[pymodule_export]
     use crate::error::MloptError;
     #[pymodule_export]
+    use crate::filetype::{FileKind, detect};
+    #[pymodule_export]
     use crate::mount::{
         MountSession, cached_bytes, clear_dead_mount, mounted_at, replay_journal, serve_warden,
     };
@@ -47,6 +50,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("FIRST_BYTES", mlopt_core::FIRST_BYTES)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,7 +1,7 @@
 //! The rule evaluator for Python: judge files, check single conditions, list what the language has. Absent: logic.
 
 use mlopt_core::rules::{FACTS, OPERATORS};
-use mlopt_core::{CoreError, FileFacts, FileType, LiveFacts, Plan, Version, rules};
+use mlopt_core::{CoreError, FORMATS, FileFacts, FileType, LiveFacts, Plan, Version, rules};
 use pyo3::prelude::*;
 use serde_json::json;
 
@@ -87,6 +87,7 @@ pub fn rule_vocabulary() -> String {
         "facts": FACTS,
         "operators": OPERATORS,
         "file_types": FileType::ALL.map(FileType::name),
+        "file_formats": FORMATS,
         "access_patterns": rules::AccessPattern::ALL.map(rules::AccessPattern::name),
     })
     .to_string()
