@@ -1,8 +1,8 @@
 """The daemon of one mount: a process without user code, forks or work in Python on the way of a read.
 
 Started as ``python -m runtime.daemon STATE_DIRECTORY PIPE``; tells on the pipe that it serves, or why not.
-SIGTERM is umount (lazy if busy), SIGHUP reloads ``plan.json``. It never touches its own mount: that can hang
-a process for ever.
+SIGTERM is umount (lazy if busy). SIGHUP swaps in ``plan.json`` of the state directory if it has changed; the
+recipe's file is not read again. It never touches its own mount: that can hang a process for ever.
 """
 
 from __future__ import annotations
@@ -112,13 +112,16 @@ class Daemon:
         return {"ok": True}
 
     def _reload(self) -> dict[str, Any]:
-        plan_json = self.state.plan_path.read_text(encoding="utf-8")
+        """Swap in the compiled recipe if it is another one now; a broken one leaves the old one in force."""
         try:
+            plan_json = self.state.plan_path.read_text(encoding="utf-8")
+            if plan_json == self.plan_json:
+                return {"ok": True, "changed": False}
             self.session.reload(plan_json)
-        except MloptError as error:
+        except (OSError, ValueError, MloptError) as error:
             return {"ok": False, "what": str(error)}
         self.plan_json = plan_json
-        return {"ok": True}
+        return {"ok": True, "changed": True}
 
     def serve(self) -> None:
         """Wait for signals until the mount is gone."""
@@ -126,8 +129,8 @@ class Daemon:
             news = signal.sigtimedwait(WAITED_FOR, LOOK_AROUND_S)
             number = news.si_signo if news else None
             if number == signal.SIGHUP:
-                outcome = self._reload()
-                sys.stderr.write(f"reload: {outcome}\n")
+                sys.stderr.write(f"reload: {_in_words(self._reload())}\n")
+                sys.stderr.flush()
             elif number in STOPPING:
                 try:
                     self.session.unmount(False)
@@ -148,6 +151,14 @@ class Daemon:
             news = signal.sigtimedwait(STOPPING, LOOK_AROUND_S)
             if news is not None:
                 return
+
+
+def _in_words(outcome: dict[str, Any]) -> str:
+    if not outcome["ok"]:
+        return f"the plan in force stays: {outcome['what']}"
+    if outcome["changed"]:
+        return "the new plan is in force"
+    return "plan.json is the plan in force; a recipe is compiled into it when it is mounted, not here"
 
 
 class _Control(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -116,7 +116,8 @@ def run(source: str | Path, plan_json: str, command: list[str], options: RunOpti
             "command": command,
             "environment": environment,
             "plan": with_staleness(plan_json, options.mount.staleness_s),
-            "engine": engine_options(options.mount, "mlopt:run"),
+            # A user's namespace has one id: the kernel would refuse files of the user's other groups.
+            "engine": engine_options(options.mount, "mlopt:run") | {"check_permissions": os.geteuid() == 0},
             "stats_file": str(options.stats_file) if options.stats_file else None,
         }
         (folder / "order.json").write_text(json.dumps(order), encoding="utf-8")

@@ -11,7 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,7 @@ def engine_options(options: MountOptions, fsname: str) -> dict[str, Any]:
         "fsname": fsname,
         "deadline_ns": int(options.deadline_s * NS_PER_S),
         "allow_other": options.allow_other,
+        "check_permissions": True,
         # More threads gain nothing: none of them ever waits.
         "fuse_threads": min(4, max(2, os.cpu_count() or 2)),
         "fetch_threads": options.fetch_threads,
@@ -340,6 +341,10 @@ def umount(mountpoint: str | Path, lazy: bool = False) -> None:
     try:
         answer = state.ask(op="umount", lazy=lazy)
     except OSError as error:
+        if not is_ours(place):  # it was ending while we asked
+            _wait_for_end(pid)
+            state.remove()
+            return
         raise RefusedError(
             "the daemon does not answer",
             where=str(place),
@@ -414,10 +419,11 @@ def mounted(
         yield handle
     finally:
         if state_of(handle.mountpoint).live_pid() is not None or is_ours(handle.mountpoint):
-            try:
-                handle.umount()
-            except RefusedError:
-                handle.umount(lazy=True)
+            with suppress(InvalidInputError):  # it ended between the look and the order
+                try:
+                    handle.umount()
+                except RefusedError:
+                    handle.umount(lazy=True)
 
 
 def _check_mountpoint(mountpoint: Path, source: Path) -> tuple[Path, list[str]]:

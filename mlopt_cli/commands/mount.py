@@ -99,13 +99,17 @@ def command(
 
 
 def _stay(handle: Mount) -> int:
-    """Wait for the daemon to end; Ctrl-C unmounts."""
+    """Wait for the daemon to end; Ctrl-C unmounts, and so do SIGTERM and a terminal that closes."""
+    import signal
+
     from mlopt_engine.errors import RefusedError
     from runtime import session
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
         session.wait(handle)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         try:
             handle.umount()
         except RefusedError as error:
@@ -113,3 +117,7 @@ def _stay(handle: Mount) -> int:
             handle.umount(lazy=True)
         raise  # the table of exit codes holds for a mount too: interrupted is 130
     return 0
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)

@@ -20,6 +20,7 @@ from mlopt_engine import _native
 from mlopt_engine.errors import InvalidInputError, RefusedError
 from runtime import session
 from runtime.session import MountOptions
+from runtime.state import state_of
 
 pytestmark = pytest.mark.fuse
 
@@ -337,3 +338,26 @@ def test_many_threads_read_the_same_bytes(source, mounts: Mounts):
     for thread in threads:
         thread.join()
     assert results == [True] * 8
+
+
+def test_hangup_swaps_in_a_changed_plan_and_keeps_the_old_one_otherwise(source, mounts: Mounts):
+    mount = mounts(source)
+    state = state_of(mount.mountpoint)
+
+    def after_hangup(word: str) -> str:
+        said = state.log_path.read_text().count("reload:")
+        os.kill(mount.pid, signal.SIGHUP)
+        wait_until(lambda: state.log_path.read_text().count("reload:") > said)
+        assert word in state.log_path.read_text().splitlines()[-1]
+        return str(mount.status()["plan_sha256"])
+
+    first = mount.status()["plan_sha256"]
+    assert after_hangup("is the plan in force") == first
+    state.plan_path.write_text("{broken")
+    assert after_hangup("the plan in force stays") == first
+    state.plan_path.unlink()
+    assert after_hangup("the plan in force stays") == first
+    state.plan_path.write_text(plan(memory_bytes=32 * MIB))
+    assert after_hangup("the new plan is in force") != first
+    assert mount.status()["stats"]["budget_bytes"] == 32 * MIB
+    assert tree_of(mount.mountpoint) == tree_of(source)

@@ -43,6 +43,12 @@ pub enum MountError {
     /// mount(2) is not permitted and the helper did not do it either.
     #[error("mounting is not permitted: run as root or install fusermount3 (package fuse3); {0}")]
     NotPermitted(String),
+    /// The helper lets other users in only where its settings say so.
+    #[error(
+        "an ordinary user may not let others in here: add the line user_allow_other to /etc/fuse.conf, or leave out \
+         --allow-other"
+    )]
+    OthersForbidden,
     /// The mountpoint is missing, no directory or otherwise unusable.
     #[error("{}: not usable as a mountpoint: {source}", path.display())]
     BadMountpoint {
@@ -76,7 +82,7 @@ impl MountError {
         match self {
             MountError::NoDevice => libc::ENODEV,
             MountError::DeviceForbidden => libc::EACCES,
-            MountError::NotPermitted(_) => libc::EPERM,
+            MountError::NotPermitted(_) | MountError::OthersForbidden => libc::EPERM,
             MountError::Taken(_) => libc::EEXIST,
             MountError::NotOurs(_) => libc::EINVAL,
             MountError::Busy(_) => libc::EBUSY,
@@ -96,8 +102,12 @@ pub struct MountSpec {
     pub fsname: OsString,
     /// Mount with MS_RDONLY: without it each file read costs a GETATTR for its access time.
     pub read_only: bool,
-    /// Let other users in; the kernel checks permissions in any case.
+    /// Let other users in.
     pub allow_other: bool,
+    /// Let the kernel compare owner, group and mode with who asks. Not in a user namespace of one id, where each foreign
+    /// group is nobody's and files of the user's other groups would be refused: all who get in there have the daemon's
+    /// rights, and the source decides.
+    pub check_permissions: bool,
 }
 
 /// One line of /proc/self/mountinfo.
@@ -339,9 +349,12 @@ fn mount_directly(fd: &OwnedFd, mountpoint: &Path, spec: &MountSpec) -> Result<(
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     // The name travels as mount(2)'s source, not among the options: commas in it are harmless.
     let mut options = format!(
-        "fd={},rootmode=40000,user_id={uid},group_id={gid},default_permissions",
+        "fd={},rootmode=40000,user_id={uid},group_id={gid}",
         fd.as_raw_fd()
     );
+    if spec.check_permissions {
+        options.push_str(",default_permissions");
+    }
     if spec.allow_other {
         options.push_str(",allow_other");
     }
@@ -380,8 +393,11 @@ fn mount_directly(fd: &OwnedFd, mountpoint: &Path, spec: &MountSpec) -> Result<(
 /// Let the set-user-id helper of the distribution mount for us; it hands the connection back over a socket.
 fn mount_by_helper(mountpoint: &Path, spec: &MountSpec) -> Result<OwnedFd, String> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|error| error.to_string())?;
-    let mut options = OsString::from("subtype=mlopt,default_permissions,nosuid,nodev,fsname=");
+    let mut options = OsString::from("subtype=mlopt,nosuid,nodev,fsname=");
     options.push(escaped(&spec.fsname));
+    if spec.check_permissions {
+        options.push(",default_permissions");
+    }
     if spec.allow_other {
         options.push(",allow_other");
     }
@@ -492,6 +508,7 @@ fn unmount_by_helper(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
 /// The first failure tells the user more than the helper's, unless the helper was there and refused.
 fn first(error: MountError, helper: String) -> MountError {
     match error {
+        MountError::NotPermitted(_) if helper.contains("user_allow_other") => MountError::OthersForbidden,
         MountError::NotPermitted(why) => MountError::NotPermitted(format!("{why}; {helper}")),
         other => other,
     }
@@ -583,6 +600,7 @@ mod tests {
             fsname: OsString::from("mlopt:test"),
             read_only: true,
             allow_other: false,
+            check_permissions: true,
         };
         let error = KernelMount::new(&spec).unwrap_err();
         assert!(matches!(&error, MountError::BadMountpoint { .. }), "{error}");
@@ -607,6 +625,7 @@ mod tests {
             fsname: OsString::from("mlopt:a,b c"),
             read_only: true,
             allow_other: true,
+            check_permissions: true,
         };
         let mut mount = match KernelMount::new(&spec) {
             Ok(mount) => mount,

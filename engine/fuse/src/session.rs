@@ -33,6 +33,8 @@ pub struct SessionOptions {
     pub deadline_ns: u64,
     /// Let other users in.
     pub allow_other: bool,
+    /// Let the kernel check owner, group and mode; false where all who get in have the daemon's rights.
+    pub check_permissions: bool,
     /// Threads that take FUSE messages.
     pub fuse_threads: usize,
     /// Threads for source I/O at most.
@@ -114,6 +116,7 @@ impl MountSession {
             fsname: options.fsname.clone().into(),
             read_only: true,
             allow_other: options.allow_other,
+            check_permissions: options.check_permissions,
         })?;
         // Without it (user namespace) READs stay at 128 KiB: slower, correct.
         let _ = kernel.set_read_ahead_kib(options.read_ahead_kib);
@@ -282,7 +285,7 @@ fn serve(
 ) -> io::Result<BackgroundSession> {
     let fd = kernel.take_fd().ok_or(io::ErrorKind::NotConnected)?;
     let mut config = Config::default();
-    // The kernel checks who may do what (default_permissions), so user space lets all in.
+    // The kernel checks who may do what, or all have our rights: user space lets all in.
     config.acl = SessionACL::All;
     config.n_threads = Some(options.fuse_threads.max(1));
     Session::from_fd(Mounted::new(driver.clone()), fd, SessionACL::All, config)?.spawn()

@@ -46,6 +46,7 @@ impl EmulatedStorage {
                 fsname,
                 read_only: true,
                 allow_other,
+                check_permissions: true,
             },
             storage: StorageSpec {
                 latency_ns,

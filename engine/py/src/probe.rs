@@ -87,6 +87,7 @@ impl MemoryFiles {
             fsname: OsString::from("mlopt:probe"),
             read_only: true,
             allow_other: false,
+            check_permissions: true,
         };
         let content = Content {
             files,
