@@ -154,6 +154,34 @@ def _unusable(program: str) -> tuple[int, str] | None:
     return 127, "command not found"
 
 
+def traced_words(strace: str, text: Path, command: list[str]) -> list[str]:
+    """Return the command line that runs a job under strace with the calls that a trace is made of.
+
+    Parameters
+    ----------
+    strace : str
+        The program.
+    text : Path
+        Where it writes.
+    command : list of str
+        The job.
+
+    Returns
+    -------
+    list of str
+        Its words.
+    """
+    calls, vectored = traced_calls()
+    return [
+        strace, "-DDD", "-f", "--seccomp-bpf", "--quiet=attach,personality", "-s", "0",
+        "--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns",
+        # A question mark before a name: no error where an architecture lacks the call.
+        "-e", "trace=" + ",".join(f"?{name}" for name in calls),
+        "-e", "abbrev=!" + ",".join(vectored),
+        "-o", str(text), "--", *command,
+    ]  # fmt: skip
+
+
 class _Run:
     """One run of the job, traced or (calibration) only sampled."""
 
@@ -203,7 +231,9 @@ class _Run:
         self._spool.unlink(missing_ok=True)
 
     def _run(self, tap: Tap, forwarded: set[signal.Signals], early: list[int]) -> int:
-        job = self._job = subprocess.Popen(self._words(), close_fds=False)
+        command = self._options.command
+        words = traced_words(self._strace, self._spool, command) if self._strace else command
+        job = self._job = subprocess.Popen(words, close_fds=False)
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, forwarded)
         try:
             for number in early:
@@ -253,20 +283,6 @@ class _Run:
             self.remove_files()
             return 126  # the only call was an exec that failed: strace has said why
         return code
-
-    def _words(self) -> list[str]:
-        command = self._options.command
-        if self._strace is None:
-            return command
-        calls, vectored = traced_calls()
-        return [
-            self._strace, "-DDD", "-f", "--seccomp-bpf", "--quiet=attach,personality", "-s", "0",
-            "--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns",
-            # A question mark before a name: no error where an architecture lacks the call.
-            "-e", "trace=" + ",".join(f"?{name}" for name in calls),
-            "-e", "abbrev=!" + ",".join(vectored),
-            "-o", str(self._spool), "--", *command,
-        ]  # fmt: skip
 
     def _attach(self, job: subprocess.Popen[bytes], tap: Tap) -> None:
         """Learn who traces the job, and watch that process."""
