@@ -153,6 +153,34 @@ def test_draws_at_random_are_one_epoch(tmp_path: Path) -> None:
         assert len(workload(trace).epoch_seconds) == 1
 
 
+def test_replicas_side_by_side_are_one_epoch_in_one_order(tmp_path: Path) -> None:
+    """Three processes read the same six files in the same order, each a little later than the one before."""
+    job = Job()
+    job.call(10, 0, 'execve("/job", [...], 0x7f) = 0')
+    for replica in range(3):
+        at = 10_000 + 500_000 * replica
+        job.call(10, 100 + replica, f"clone(child_stack=NULL, flags=SIGCHLD) = {20 + replica}")
+        for number in range(6):
+            at = job.read_file(20 + replica, at, f"shard-{number}.bin")
+    with job.trace(tmp_path / "t.duckdb") as trace:
+        found = workload(trace)
+    assert len(found.epoch_seconds) == 1
+    assert not found.shuffled
+
+
+def test_a_wait_of_one_reader_among_idle_ones_is_exposed(tmp_path: Path) -> None:
+    """A pool of three threads that read one after the other: the job waits, though most threads are idle."""
+    job, at = Job(), 10_000
+    job.call(10, 0, 'execve("/job", [...], 0x7f) = 0')
+    for thread in range(3):
+        job.call(10, 100 + thread, f"clone(child_stack=NULL, flags=CLONE_VM|CLONE_THREAD) = {20 + thread}")
+    for number in range(12):
+        at = job.read_file(20 + number % 3, at, f"{number}.bin")
+    with job.trace(tmp_path / "t.duckdb") as trace:
+        (epoch,) = summarize(trace).facts["epochs"]
+    assert epoch["exposed_wait_s"] >= 12 * READ_NS / 1e9
+
+
 def test_a_trace_without_reads_gives_empty_columns_and_a_warning(tmp_path: Path) -> None:
     job = Job()
     job.call(10, 0, 'execve("/job", [...], 0x7f) = 0')

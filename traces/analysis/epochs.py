@@ -70,7 +70,8 @@ def detect(accesses: Accesses) -> Epochs:
     starts = np.array([at[core & (occurrence == e)].min() for e in range(n_epochs)], np.int64)
     placed = np.searchsorted(starts, at[core], side="right") - 1
     if (placed != occurrence[core]).mean() > _OVERLAP:
-        return Epochs(first, shuffled=True, inside_files=inside)
+        # Processes side by side that read the same files have no epochs either, and an order all the same.
+        return Epochs(first, _is_shuffled(unit, occurrence, core), inside)
     starts[0] = first[0]
     return Epochs(_settle(accesses, starts), _is_shuffled(unit, occurrence, core), inside)
 

@@ -104,10 +104,10 @@ def _epochs(found: Analysis) -> list[dict[str, Any]]:
 
 
 def _exposed_wait(found: Analysis, epoch: int) -> float:
-    """Time in which at least one reader waited for storage and no thread of the job had a CPU to itself [s].
+    """Time in which a reader waited for storage and no thread of the job had a CPU to itself [s].
 
-    All readers at once in calls is what the consumer cannot hide; each moment counts once, so that a wait
-    of four readers side by side is not counted four times.
+    Each moment counts once, so that a wait of four readers side by side is not counted four times. Where some
+    readers wait while others work, what the job computed in the epoch hides as much of the wait.
     """
     work, accesses = found.workload, found.accesses
     mine = np.flatnonzero(work.epoch == epoch)
@@ -119,8 +119,7 @@ def _exposed_wait(found: Analysis, epoch: int) -> float:
     order = np.argsort(edges, kind="stable")
     inside = np.cumsum(steps[order])[:-1]
     span = np.diff(edges[order])
-    needed = max(1, (n_readers + 1) // 2)
-    wall_in_calls = float(span[inside >= needed].sum())
+    wall_in_calls = float(span[inside > 0].sum())
     cpu = sum(
         thread.clock.cpu_between(float(accesses.t_ns[mine[0]]), float(accesses.end_ns[mine].max()))
         for tid, thread in found.threads.items()
