@@ -222,3 +222,19 @@ def test_a_scenario_is_either_a_plan_or_a_baseline() -> None:
     workload = synthetic_workload(JobShape(files=1))
     with pytest.raises(ValueError, match="either a plan or a baseline"):
         Scenario(workload, None, None, SLOW, FREE_FUSE, MIB, 2)
+
+
+def test_cpu_drawn_for_a_reader_does_not_depend_on_who_waits_for_what() -> None:
+    # the second reader computes nothing, but its items are drawn too, at other times behind another storage
+    workload = synthetic_workload(JobShape(files=60, epochs=3, workers=2, cpu_ns=20_000_000))
+    workload.cpu_ns[workload.worker == 1] = 0
+    slow = replace(SLOW, client_request_cpu_ns=1.0)
+    instant = replace(slow, latency_ns=0.0, metadata_latency_ns=0.0, bandwidth=1e15)
+    drawn = set()
+    for seed in range(1, 6):
+        with_waits, without = (
+            run(workload, seeds=(seed,), draw_cpu=True, storage=storage).cpu_s for storage in (slow, instant)
+        )
+        assert with_waits == pytest.approx(without, rel=1e-6)
+        drawn.add(round(without, 6))
+    assert len(drawn) == 5

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use crate::cpu::Task;
 use crate::kernel::{PAGE_BYTES, ReadAhead};
+use crate::random::Random;
 use crate::replay::{Front, Replay, SLEEP};
 use crate::workload::{Access, Op};
 
@@ -48,10 +49,11 @@ pub(crate) struct Reader {
     pub(crate) read_ahead: ReadAhead,
     pub(crate) waits_since: u64,
     pub(crate) stall_ns: u64,
+    random: Random,
 }
 
 impl Reader {
-    pub(crate) fn new(at: u32, end: u32) -> Reader {
+    pub(crate) fn new(at: u32, end: u32, random: Random) -> Reader {
         Reader {
             at,
             end,
@@ -66,6 +68,7 @@ impl Reader {
             read_ahead: ReadAhead::opened(),
             waits_since: 0,
             stall_ns: 0,
+            random,
         }
     }
 }
@@ -94,6 +97,7 @@ pub(crate) struct Main {
     /// Runs of accesses that are still missing to each batch.
     pub(crate) missing: Vec<u32>,
     pub(crate) gated: Vec<(i32, Task)>,
+    pub(crate) random: Random,
 }
 
 impl Replay<'_> {
@@ -148,7 +152,7 @@ impl Replay<'_> {
             let before = reader.file;
             reader.file = access.file;
             reader.factor = if self.scenario.draw_cpu {
-                self.random.gamma6()
+                reader.random.gamma6()
             } else {
                 1.0
             };
@@ -319,7 +323,7 @@ impl Replay<'_> {
             self.open_gates();
             self.main.stage = MainStage::Computes;
             let factor = if self.scenario.draw_cpu {
-                self.random.gamma6()
+                self.main.random.gamma6()
             } else {
                 1.0
             };
