@@ -179,6 +179,7 @@ def _outcome(scenario: Scenario, runs: list[dict[str, Any]]) -> Outcome:
     return Outcome(
         epoch_s=per_epoch(lambda epoch: epoch["epoch_s"], statistics.median),
         epoch_s_spread=per_epoch(lambda epoch: epoch["epoch_s"], lambda times: max(times) - min(times)),
+        epoch_s_by_seed=[[float(epoch["epoch_s"]) for epoch in run["epochs"]] for run in runs],
         resident_ratio=share(("resident_reads",), "reads"),
         prefetched_ratio=share(("prefetched_reads",), "reads"),
         hit_ratio_by_bytes=share(("resident_bytes", "prefetched_bytes"), "bytes"),

@@ -97,6 +97,9 @@ class Outcome:
         Time of each epoch, the job's work behind it included [s].
     epoch_s_spread : list of float
         Longest less shortest over the seeds, for each epoch [s].
+    epoch_s_by_seed : list of list of float
+        Time of each epoch under each seed; what is drawn for a job depends on the seed alone, so two outcomes
+        can be compared seed by seed [s].
     resident_ratio : float
         Reads that found everything held, of all reads after the first epoch [1].
     prefetched_ratio : float
@@ -131,6 +134,7 @@ class Outcome:
 
     epoch_s: list[float]
     epoch_s_spread: list[float]
+    epoch_s_by_seed: list[list[float]]
     resident_ratio: float
     prefetched_ratio: float
     hit_ratio_by_bytes: float
