@@ -185,8 +185,7 @@ def _held_out(world: World, run: Run, name: str, document: Mapping[str, Any] | N
         early = judge(run.training)
         seconds = max(seconds - float(early.epoch_s[-1]), 0.0)
         by_seed = [
-            max(all_s - epochs[-1], 0.0)
-            for all_s, epochs in zip(by_seed, early.epoch_s_by_seed, strict=True)
+            max(all_s - epochs[-1], 0.0) for all_s, epochs in zip(by_seed, early.epoch_s_by_seed, strict=True)
         ]
         fetched = max(fetched - int(early.source_bytes[-1]), 0)
         bounds = {
