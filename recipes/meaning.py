@@ -7,31 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlopt_engine import check_condition
-from recipes.actions import ACTIONS, ADVISORY, known_action_names
-from recipes.actions.base import ActionType
 from recipes.findings import Finding, nearest
 from recipes.nodes import Document, Path
 from recipes.quantities import parse_size_bytes
-from recipes.schema import ActionModel, ConditionModel, RuleModel
-from recipes.structure import model_findings
+from recipes.remarks import Remarks
+from recipes.schema import ConditionModel, RuleModel
+from recipes.treatment import Treatment
 from recipes.vocabulary import CONDITION_TYPES, Fact, vocabulary
 
 __all__ = ["Resolver"]
 
-_TARGETS = frozenset(
-    [
-        "file",
-        "dataset",
-        "workload",
-        "model",
-        "tensor",
-        "savedmodel",
-        "tfrecord",
-        "tensorflow_checkpoint",
-        "keras_model",
-        "gpu",
-    ]
-)
 # Patterns of the ancestor that nothing here observes, and other spellings of those that are.
 _PATTERN_SPELLINGS = {"shuffle": "shuffled", "random_access": "random"}
 _FOREIGN_PATTERNS = frozenset(
@@ -51,15 +36,20 @@ class Resolver:
         The recipe.
     threshold : float
         Of the settings, to tell rules that cannot fire.
-    findings : list of Finding
-        What was found so far.
     """
 
     document: Document
     threshold: float
-    findings: list[Finding] = field(default_factory=list)
     _ids: dict[str, int] = field(default_factory=dict)
-    _said: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.remarks = Remarks(self.document)
+        self.treatment = Treatment(self.remarks)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found so far."""
+        return self.remarks.findings
 
     def rule(self, index: int, rule: RuleModel) -> dict[str, Any]:
         """Resolve one rule.
@@ -83,7 +73,7 @@ class Resolver:
             for number, condition in enumerate(rule.conditions)
         ]
         self._check_conditions(path, rule, conditions)
-        actions = self._actions(path, rule)
+        actions = self.treatment.of_rule(path, rule)
         resolved = {
             "id": identifier,
             "priority": rule.priority,
@@ -94,44 +84,34 @@ class Resolver:
         }
         return resolved if rule.threshold is None else resolved | {"threshold": rule.threshold}
 
-    def _report(
-        self, code: str, message: str, path: Path, do: str | None = None, *, key: bool = False
-    ) -> None:
-        self.findings.append(self.document.finding(code, message, path, do, key=key))
-
-    def _warn_once(self, topic: str, code: str, message: str, path: Path, do: str | None = None) -> None:
-        if topic not in self._said:
-            self._said.add(topic)
-            self._report(code, message, path, do)
-
     def _identifier(self, path: Path, rule: RuleModel) -> str:
         identifier = rule.id or rule.name
         if identifier is None:
-            self._report("MLO121", "a rule needs an id", path, "Add 'id:'")
+            self.remarks.report("MLO121", "a rule needs an id", path, "Add 'id:'")
             return ""
         mark = self.document.mark(path)
         if identifier in self._ids:
             message = f"rule id '{identifier}' is taken by the rule in line {self._ids[identifier]}"
-            self._report("MLO140", message, (*path, "id" if rule.id else "name"), "Rename one of them")
+            self.remarks.report("MLO140", message, (*path, "id" if rule.id else "name"), "Rename one of them")
         self._ids.setdefault(identifier, mark.line if mark else 0)
         return identifier
 
     def _check_conditions(self, path: Path, rule: RuleModel, conditions: list[dict[str, Any]]) -> None:
         if not conditions:
             remedy = "For all files write: {type: file_context, property: path, operator: glob, value: '**'}"
-            self._report("MLO141", "a rule without conditions never fires", path, remedy)
+            self.remarks.report("MLO141", "a rule without conditions never fires", path, remedy)
             return
         total = sum(condition["weight"] for condition in conditions)
         if rule.match == "weighted" and total == 0:
-            self._report("MLO142", "all weights are 0, so the rule never fires", (*path, "conditions"))
+            self.remarks.report("MLO142", "all weights are 0, so the rule never fires", (*path, "conditions"))
             return
         if rule.match != "weighted" and rule.threshold is not None:
             message = f"threshold has no effect with match: {rule.match}"
-            self._report("MLO207", message, (*path, "threshold"), key=True)
+            self.remarks.report("MLO207", message, (*path, "threshold"), key=True)
         known = [condition for condition in conditions if _can_be_known(condition)]
         if not _can_fire(rule, conditions, known, self.threshold):
             message = "the rule can never fire: nothing measures enough of its facts"
-            self._report("MLO208", message, path, "See the warnings on its conditions")
+            self.remarks.report("MLO208", message, path, "See the warnings on its conditions")
 
     def _condition(self, path: Path, condition: ConditionModel) -> dict[str, Any]:
         fact = self._fact(path, condition)
@@ -140,7 +120,7 @@ class Resolver:
         if operator not in known:
             meant = nearest(operator, known)
             remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(known)}"
-            self._report("MLO132", f"unknown operator '{operator}'", (*path, "operator"), remedy)
+            self.remarks.report("MLO132", f"unknown operator '{operator}'", (*path, "operator"), remedy)
             fact = None
         value = condition.value
         if fact is not None:
@@ -158,14 +138,16 @@ class Resolver:
         if properties is None:
             meant = nearest(condition.type, CONDITION_TYPES)
             remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(CONDITION_TYPES)}"
-            self._report("MLO130", f"unknown condition type '{condition.type}'", (*path, "type"), remedy)
+            self.remarks.report(
+                "MLO130", f"unknown condition type '{condition.type}'", (*path, "type"), remedy
+            )
             return None
         name = properties.get(condition.property)
         if name is None:
             meant = nearest(condition.property, properties)
             remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(properties)}"
             message = f"{condition.type} has no property '{condition.property}'"
-            self._report("MLO131", message, (*path, "property"), remedy)
+            self.remarks.report("MLO131", message, (*path, "property"), remedy)
             return None
         # A name pattern with a folder in it, as 'variables/', can only be about the path.
         if condition.property == "name_pattern" and "/" in str(condition.value):
@@ -175,7 +157,7 @@ class Resolver:
             message = (
                 f"nothing measures {condition.type}.{condition.property} yet: its conditions stay unknown"
             )
-            self._warn_once(fact.name, "MLO204", message, (*path, "property"))
+            self.remarks.warn_once(fact.name, "MLO204", message, (*path, "property"))
         return fact
 
     def _value(self, path: Path, fact: Fact, operator: str, value: Any) -> Any:
@@ -183,7 +165,7 @@ class Resolver:
             try:
                 value = _in_bytes(value)
             except ValueError as error:
-                self._report("MLO124", f"{fact.name}: {error}", path)
+                self.remarks.report("MLO124", f"{fact.name}: {error}", path)
                 return value
         if fact.name == "access.pattern" and operator in _WORD_OPERATORS:
             value = _respell(value)
@@ -192,7 +174,7 @@ class Resolver:
             mismatch = "cannot compare" in problem
             code = "MLO133" if mismatch else _BAD_VALUE.get(operator, "MLO136")
             remedy = None if mismatch or operator in _BAD_VALUE else _value_remedy(fact, operator, value)
-            self._report(code, problem, (*path[:-1], "operator") if mismatch else path, remedy)
+            self.remarks.report(code, problem, (*path[:-1], "operator") if mismatch else path, remedy)
         elif operator in _WORD_OPERATORS:
             self._check_words(path, fact, value)
         return value
@@ -206,74 +188,11 @@ class Resolver:
                 continue
             if fact.name == "access.pattern" and word.lower() in _FOREIGN_PATTERNS:
                 message = f"nothing observes the access pattern '{word}' yet: it is never found"
-                self._warn_once(f"pattern {word}", "MLO204", message, path)
+                self.remarks.warn_once(f"pattern {word}", "MLO204", message, path)
                 continue
             meant = nearest(word, known)
             remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(known)}"
-            self._report("MLO137", f"{fact.name} is never '{word}'", path, remedy)
-
-    def _actions(self, path: Path, rule: RuleModel) -> list[dict[str, Any]]:
-        if not rule.actions:
-            self._report("MLO143", "a rule needs at least one action", path, "Add 'actions:'")
-        resolved: dict[str, dict[str, Any]] = {}
-        for number, action in enumerate(rule.actions):
-            place: Path = (*path, "actions", number)
-            if action.target not in _TARGETS:
-                meant = nearest(action.target, _TARGETS)
-                remedy = f"Did you mean '{meant}'?" if meant else "It is ignored"
-                self._report("MLO209", f"unknown target '{action.target}'", (*place, "target"), remedy)
-            kind = ACTIONS.get(action.type)
-            if kind is None:
-                self._advisory((*place, "type"), action.type)
-            elif action.type in resolved:
-                message = f"a second '{action.type}' in one rule"
-                self._report("MLO144", message, place, "Put all its parameters into one action")
-            else:
-                resolved[action.type] = {
-                    "type": action.type,
-                    "parameters": self._parameters(place, kind, action),
-                }
-        return list(resolved.values())
-
-    def _advisory(self, path: Path, name: str) -> None:
-        if name in ADVISORY:
-            becomes = "" if ADVISORY[name] == name else f" (it will become {ADVISORY[name]})"
-            self._warn_once(f"action {name}", "MLO201", f"action '{name}' is not enforced yet{becomes}", path)
-            return
-        meant = nearest(name, known_action_names())
-        if meant is not None:
-            self._report("MLO150", f"unknown action '{name}'", path, f"Did you mean '{meant}'?")
-            return
-        message = f"unknown action '{name}' has no effect"
-        self._warn_once(f"action {name}", "MLO201", message, path, f"Enforced: {', '.join(ACTIONS)}")
-
-    def _parameters(self, path: Path, kind: ActionType, action: ActionModel) -> dict[str, Any]:
-        place: Path = (*path, "parameters")
-        fields = kind.parameters.model_fields
-        known = {name: value for name, value in action.parameters.items() if name in fields}
-        for name in (name for name in action.parameters if name not in known):
-            self._foreign_parameter((*place, name), kind, name)
-        problems = model_findings(self.document, kind.parameters, known, place)
-        if problems:
-            self.findings += problems
-            return {}
-        parameters, remarks = kind.compile(kind.parameters.model_validate(known))
-        for remark in remarks:
-            self._report(remark.code, remark.message, (*place, remark.parameter), remark.do)
-        return parameters
-
-    def _foreign_parameter(self, path: Path, kind: ActionType, name: str) -> None:
-        if name in kind.advisory:
-            message = f"{kind.name}.{name} has no effect: {kind.advisory[name]}"
-            self._warn_once(f"parameter {kind.name}.{name}", "MLO202", message, path)
-            return
-        meant = nearest(name, kind.parameters.model_fields)
-        if meant is not None:
-            self._report("MLO120", f"unknown parameter '{name}'", path, f"Did you mean '{meant}'?", key=True)
-            return
-        message = f"{kind.name} has no parameter '{name}': it has no effect"
-        known = ", ".join(kind.parameters.model_fields)
-        self._warn_once(f"parameter {kind.name}.{name}", "MLO202", message, path, f"Known: {known}")
+            self.remarks.report("MLO137", f"{fact.name} is never '{word}'", path, remedy)
 
 
 def _can_be_known(condition: dict[str, Any]) -> bool:

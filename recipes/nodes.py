@@ -334,8 +334,8 @@ def _syntax_finding(source: Source, error: yaml.YAMLError) -> Finding:
         return _character_finding(source, error)
     mark = Mark(place.line + 1, place.column + 1)
     if _is_end(source, place.line):
-        last = max(number for number, line in enumerate(source.lines, 1) if line.strip())
-        mark = Mark(last, len(source.lines[last - 1].rstrip()))
+        last = max((number for number, line in enumerate(source.lines, 1) if line.strip()), default=1)
+        mark = Mark(last, max(1, len(source.lines[last - 1].rstrip())))
     finding = source.finding("MLO103", _explain(error), mark, "Check indentation, quotes and brackets there")
     if finding.line_text[place.column : place.column + 1] == "\t":
         return source.finding("MLO104", "a tab cannot indent YAML", mark, "Indent with spaces")
