@@ -218,7 +218,7 @@ def refuse_if_it_loses(verdict: Verdict, world: World, *, once: bool) -> None:
         alternative is faster.
     """
     tuned, source = verdict.row(TUNED), verdict.row("source")
-    # What is drawn for the job under a seed is the same in both rows, so a gain that one seed lacks is chance.
+    # What is drawn for the job under a seed is the same in both rows: a gain that one seed lacks is chance.
     is_chance = any(ours >= theirs for ours, theirs in zip(tuned.by_seed_s, source.by_seed_s, strict=True))
     is_little = tuned.saved_ratio < WORTHWHILE_RATIO
     if is_little or is_chance:
