@@ -58,6 +58,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("replay", "Do a recorded job's reads again, in real time."),
     Command("report", "Describe a trace: files, epochs, workers, waits."),
     Command("run", "Run a command with the mount laid over its data."),
+    Command("schema", "Print the JSON Schema of a command's --json output."),
     Command("simulate", "Predict what recipes would make of a recorded job."),
     Command("status", "Show the mounts and what they did."),
     Command("test-rules", "Show which file gets which treatment, and why."),

@@ -48,14 +48,26 @@ def command(
             advance=lambda text, share: bar.update(task, description=text, completed=share),
         )
         result = demo.run(options)
-    report = output.Report("demo", {"keep": str(keep)}, _result(result))
+    report = output.Report("demo", {"keep": str(keep)}, result_dict(result))
     for note in result.notes:
         report.warn("demo-left-out", note)
     output.emit(report, as_json=as_json, render=lambda console: _render(console, result))
     return 0
 
 
-def _result(result: DemoResult) -> dict[str, Any]:
+def result_dict(result: DemoResult) -> dict[str, Any]:
+    """Shape what the demo found for JSON.
+
+    Parameters
+    ----------
+    result : DemoResult
+        The figures.
+
+    Returns
+    -------
+    dict
+        As published.
+    """
     return {
         "memory_bytes": result.memory_bytes,
         "rows": result.rows,

@@ -63,7 +63,7 @@ def _render(console: Console, facts: dict[str, Any], trace: Path) -> None:
         f"{inside['random']:.0%} random"
     )
     _table(console, facts["epochs"], "epoch", {
-        "s": lambda e: f"{e['seconds']:.2f}", "reads": lambda e: str(e["reads"]),
+        "s": lambda e: f"{e['duration_s']:.2f}", "reads": lambda e: str(e["reads"]),
         "bytes": lambda e: format_size(e["read_bytes"]),
         "exposed wait": lambda e: f"{e['exposed_wait_s']:.2f} s",
     })  # fmt: skip

@@ -43,11 +43,14 @@ class DemoOptions:
         Told each step, and each command before it runs.
     advance : callable
         Told what the running step has done: text and share 0..1.
+    data : DataSpec
+        How much data the job reads.
     """
 
     folder: Path
     say: Say
     advance: Callable[[str, float], None]
+    data: data.DataSpec = field(default_factory=data.DataSpec)
 
 
 @dataclass
@@ -116,7 +119,7 @@ def run(options: DemoOptions) -> DemoResult:
     folder.mkdir(parents=True, exist_ok=True)
     options = replace(options, folder=folder)
     options.say("Making the data: images cut from those that ship with scikit-learn")
-    made = data.make(folder / "data", data.DataSpec(), lambda share: options.advance("making data", share))
+    made = data.make(folder / "data", options.data, lambda share: options.advance("making data", share))
     demo = _Demo(options, made, made.train_bytes // 2)
     with contextlib.ExitStack() as stack:
         source = made.root

@@ -148,6 +148,9 @@ def run_job(
     finally:
         measured.anonymous_bytes = watcher.stop()
         listener.join(timeout=5)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
     if code != 0:
         raise RefusedError(
             f"the job ended with {code}: {' '.join(said[-3:]).strip()}",

@@ -93,7 +93,7 @@ def _epochs(found: Analysis) -> list[dict[str, Any]]:
         waiting = _exposed_wait(found, e)
         result.append(
             {
-                "seconds": float(seconds),
+                "duration_s": float(seconds),
                 "reads": int(mine.sum()),
                 "read_bytes": int(work.length[mine].sum()),
                 "exposed_wait_s": waiting,
