@@ -25,11 +25,13 @@ check: build
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'mlopt_cli/*.py' 'traces/*.py' 'recipes/*.py' 'learner/*.py' 'simulator/*.py' 'runtime/*.py' 'mlopt_engine/*.py')
+	$(BIN)/python -m recipes.json_schema --check
 
 bench: build
 	$(BIN)/python -m benchmarks.run
 
 docs: build
+	$(BIN)/python -m recipes.json_schema
 	$(BIN)/python -m docs.generate
 
 format: build

@@ -1,5 +1,6 @@
 """The recipe language: from YAML to the plan that the engine evaluates."""
 
+from recipes.checking import Checked, check
 from recipes.findings import Finding, Mark, RecipeError
 from recipes.loader import load, loads, shipped
 from recipes.plan import Plan, compile_plan
@@ -7,11 +8,13 @@ from recipes.recipe import Recipe
 from recipes.writing import dump
 
 __all__ = [
+    "Checked",
     "Finding",
     "Mark",
     "Plan",
     "Recipe",
     "RecipeError",
+    "check",
     "compile_plan",
     "dump",
     "load",

@@ -65,6 +65,12 @@ class Finding:
         """Position as ``file:line:column``."""
         return f"{self.file}:{self.mark.line}:{self.mark.column}" if self.mark else self.file
 
+    @property
+    def sort_key(self) -> tuple[str, int, int]:
+        """Order of findings for people: errors first, then as in the file."""
+        mark = self.mark or Mark(0, 0)
+        return self.severity, mark.line, mark.column
+
     def __str__(self) -> str:
         remedy = f". {self.do}" if self.do else ""
         head = f"{self.where}: {self.code} {self.message}{remedy}"
@@ -104,11 +110,6 @@ def _window(line: str, column: int) -> tuple[str, int]:
     return line[start : start + _WINDOW], column - start
 
 
-def _errors_first(finding: Finding) -> tuple[str, int, int]:
-    mark = finding.mark or Mark(0, 0)
-    return finding.severity, mark.line, mark.column
-
-
 class RecipeError(InvalidInputError):
     """A recipe cannot be used; carries everything that was found, errors first.
 
@@ -119,7 +120,7 @@ class RecipeError(InvalidInputError):
     """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(sorted(findings, key=_errors_first))
+        self.findings = tuple(sorted(findings, key=lambda finding: finding.sort_key))
         first = self.findings[0]
         super().__init__(first.message, where=first.where, do=first.do, code=first.code)
 

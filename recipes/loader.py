@@ -8,7 +8,7 @@ from recipes.findings import Finding, RecipeError, nearest
 from recipes.recipe import Recipe, read
 from recipes.source import Source
 
-__all__ = ["load", "loads", "shipped"]
+__all__ = ["find", "load", "loads", "shipped"]
 
 _LIBRARY = Path(__file__).parent / "library"
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -43,16 +43,38 @@ def load(name_or_path: str) -> Recipe:
     RecipeError
         With everything that is wrong, each finding with its position.
     """
+    source, layer = find(name_or_path)
+    return read(source, layer=layer)
+
+
+def find(name_or_path: str) -> tuple[Source, str]:
+    """Find a recipe's text.
+
+    Parameters
+    ----------
+    name_or_path : str
+        Name of a recipe that ships, or a file. A bare word is a name.
+
+    Returns
+    -------
+    tuple of Source and str
+        The text, and the layer it belongs to.
+
+    Raises
+    ------
+    RecipeError
+        When there is none, or it cannot be read.
+    """
     is_word = "/" not in name_or_path and not name_or_path.endswith(_SUFFIXES)
     if is_word and name_or_path in shipped():
-        return read(Source.read(_LIBRARY / f"{name_or_path}.yaml", name_or_path), layer="built-in")
+        return Source.read(_LIBRARY / f"{name_or_path}.yaml", name_or_path), "built-in"
     if is_word and not Path(name_or_path).exists():
         meant = nearest(name_or_path, shipped())
         remedy = (
             f"Did you mean '{meant}'?" if meant else f"Name a file, or one that ships: {', '.join(shipped())}"
         )
         raise RecipeError([Finding("MLO100", "no such recipe", name_or_path or "''", do=remedy)])
-    return read(Source.read(Path(name_or_path), name_or_path))
+    return Source.read(Path(name_or_path), name_or_path), "custom"
 
 
 def loads(text: str, name: str = "recipe") -> Recipe:

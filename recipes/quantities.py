@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["FOREVER_NS", "parse_duration_ns", "parse_size_bytes"]
+__all__ = ["DURATION_PATTERN", "FOREVER_NS", "SIZE_PATTERN", "parse_duration_ns", "parse_size_bytes"]
 
 # What the plan means by "immutable": the largest value of its 64 bits.
 FOREVER_NS = (1 << 64) - 1
@@ -18,6 +18,16 @@ _SIZES = {
 }  # fmt: skip
 _DURATIONS = {"": 10**9, "ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 _QUANTITY = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)\s*")
+
+
+def _pattern(units: dict[str, int]) -> str:
+    """Write down the same for JSON Schema, whose regular expressions cannot ignore case."""
+    words = ("".join(f"[{letter.upper()}{letter}]" for letter in unit) for unit in units if unit)
+    return rf"^\s*[0-9]{{1,18}}(\.[0-9]{{1,9}})?\s*({'|'.join(words)})?\s*$"
+
+
+SIZE_PATTERN = _pattern(_SIZES)
+DURATION_PATTERN = f"^immutable$|{_pattern(_DURATIONS)}"
 
 
 def parse_size_bytes(value: object) -> int:

@@ -19,13 +19,31 @@ __all__ = [
     "SettingsModel",
     "Share",
     "Size",
+    "version_text",
 ]
 
 Size = Annotated[int, BeforeValidator(parse_size_bytes)]
 Duration = Annotated[int, BeforeValidator(parse_duration_ns)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-# The ancestor's files write the version as a number now and then; its text is what counts.
-Version = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value)]
+
+
+def version_text(value: object) -> object:
+    """Take a version that is written as a number, as the ancestor's files do now and then, for its text.
+
+    Parameters
+    ----------
+    value : object
+        As written.
+
+    Returns
+    -------
+    object
+        The text of a number; anything else as it is.
+    """
+    return str(value) if type(value) in (int, float) else value
+
+
+Version = Annotated[str, BeforeValidator(version_text)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 

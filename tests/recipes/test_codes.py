@@ -1,0 +1,54 @@
+"""Every code is in the catalogue, and every example in the catalogue gives its code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import recipes
+from recipes.codes import CODES, Code
+
+ROOT = Path(__file__).parents[2]
+# Findings that cannot be had alone: a rule that can never fire has a fact that nothing measures.
+COMPANIONS = {"MLO208": {"MLO204"}}
+
+
+def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
+    path = folder / code.file
+    if code.example is not None:
+        path.write_text(code.example)
+    checked = recipes.check(str(path), strict=strict)
+    found = {finding.code for finding in checked.findings}
+    if checked.recipe is not None:
+        plan = recipes.compile_plan(checked.recipe, memory_bytes=1 << 30)
+        found |= {warning["code"] for warning in plan.warnings}
+    return found
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.name)
+def test_the_example_gives_its_code_and_no_other(code: Code, tmp_path: Path) -> None:
+    expected = {code.name} | COMPANIONS.get(code.name, set())
+    assert codes_of(code, tmp_path, strict=code.strict) == expected
+    if code.strict:
+        assert codes_of(code, tmp_path, strict=False) == set()
+
+
+def test_every_code_in_use_is_catalogued_and_every_catalogued_code_is_in_use() -> None:
+    folders = ("recipes", "mlopt_cli", "learner", "runtime", "simulator")
+    python = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    rust = (ROOT / "engine").rglob("*.rs")
+    used = {
+        code
+        for path in [*python, *rust]
+        if (ROOT / "recipes" / "codes") not in path.parents
+        for code in re.findall(r"\bMLO[0-9]{3}\b", path.read_text())
+    }
+    assert len(used) > 40
+    assert used == set(CODES)
+
+
+def test_entries_are_sentences() -> None:
+    for code in CODES.values():
+        ends = [text[-1:] for text in (code.title, code.meaning, code.do)]
+        assert ends[0] not in ("", "."), code.name
+        assert ends[1:] == [".", "."], code.name
