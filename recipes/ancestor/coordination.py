@@ -36,7 +36,7 @@ WORDS = (
                 {
                     "single_flight": (("coordinate", "single_flight", True),),
                     "shared": (("coordinate", "single_flight", True),),
-                    "none": (("coordinate", "single_flight", False),),
+                    "none": "a mount never fetches one block twice at the same time",
                 },
                 "each block is fetched once for all readers, whatever it is called",
             ),
