@@ -51,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("demo", "Watch the whole loop on a real training job."),
     Command("doctor", "Say what works on this machine and what to do about the rest."),
     Command("emulate", "Show a directory as a slow storage."),
+    Command("explain", "Say what a code, rule, action, setting or fact means."),
     Command("learn", "Find the recipe that fits a recorded job, and prove it on a held-out epoch."),
     Command("mount", "Show a source through a cache that follows a recipe."),
     Command("probe", "Measure a storage, or what FUSE itself costs here."),

@@ -23,7 +23,7 @@ from recipes.schema import RecipeModel, version_text
 from recipes.treatment import known_action_names
 from recipes.vocabulary import CONDITION_TYPES, vocabulary
 
-__all__ = ["SCHEMA_FILE", "model_schema", "recipe_schema", "schema_text"]
+__all__ = ["SCHEMA_FILE", "action_summary", "model_schema", "recipe_schema", "schema_text"]
 
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
 
@@ -131,7 +131,7 @@ _REFERENCE = {"type": "string", "pattern": r"\$\{[^}]+\}"}
 
 def _complete_action(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
     """Give each action its parameters; types that nobody knows load without effect and are free."""
-    known = [{"const": name, "description": _action_summary(name)} for name in known_action_names()]
+    known = [{"const": name, "description": action_summary(name)} for name in known_action_names()]
     schema["properties"]["type"] = {"anyOf": [*known, {"type": "string", "minLength": 1}]}
     schema["allOf"] = []
     for name in known_action_names():
@@ -142,7 +142,19 @@ def _complete_action(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
             schema["allOf"].append(_when({"type": name}, {"parameters": {"$ref": f"#/$defs/{key}"}}))
 
 
-def _action_summary(name: str) -> str:
+def action_summary(name: str) -> str:
+    """Say in one sentence what an action comes to.
+
+    Parameters
+    ----------
+    name : str
+        Any type that recipes may name.
+
+    Returns
+    -------
+    str
+        The engine's own summary, or what the word becomes, or why it has no effect.
+    """
     if name in ACTIONS:
         return ACTIONS[name].summary
     word = WORDS.get(name)

@@ -28,6 +28,12 @@ LINES: tuple[str, ...] = (
     "test-rules {data} -r shuffled-images",
     "test-rules {data}/train/001.bin --source {data} -r stream-once",
     "validate default lru",
+    "validate default lru --strict",
+    "explain",
+    "explain MLO103",
+    "explain lru",
+    "explain facts",
+    "explain train-images -r shuffled-images",
     "replay {trace} {data}",
     "replay {trace} {data} --speed max",
     "doctor",
@@ -90,7 +96,7 @@ def test_real_output_has_the_published_shape(line: str, job: Job, ask: Ask, tmp_
     words = words_of(line, job, tmp_path)
     code, answer = ask(*words)
     assert "result" in answer, answer
-    assert code in {"doctor": (0, 3), "status": (0, 1)}.get(words[0], (0,))
+    assert code in {"doctor": (0, 3), "status": (0, 1), "validate": (0, 1)}.get(words[0], (0,))
     check(words[0], answer)
 
 

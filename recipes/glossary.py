@@ -1,0 +1,307 @@
+"""Every word of the recipe language with its meaning: codes, rules, actions, settings, facts and more."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlopt_engine import registry
+from recipes.actions import ACTIONS
+from recipes.ancestor import WORDS
+from recipes.codes import CODES
+from recipes.findings import nearest
+from recipes.json_schema import action_summary, model_schema
+from recipes.loader import load, shipped
+from recipes.recipe import Recipe
+from recipes.schema import ADVISORY_SETTINGS, ConditionModel, RuleModel, SettingsModel
+from recipes.treatment import known_action_names
+from recipes.vocabulary import CONDITION_TYPES, vocabulary
+
+__all__ = ["KINDS", "Entry", "entries", "lookup", "nearest_word"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One word and what it means.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`, in the singular.
+    name : str
+        The word.
+    summary : str
+        One sentence.
+    details : dict
+        Title to a text, a list of lines, or a mapping of names to texts.
+    """
+
+    kind: str
+    name: str
+    summary: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def _codes() -> Iterator[Entry]:
+    for code in CODES.values():
+        details: dict[str, Any] = {"severity": code.severity, "meaning": code.meaning, "do": code.do}
+        if code.strict:
+            details["reported by"] = "mlopt validate --strict"
+        if code.example is not None:
+            details["example"] = [_printable(line) for line in code.example.splitlines()]
+        yield Entry("code", code.name, code.title + ".", details)
+
+
+# An example may be a megabyte long or hold a control character, which is its point.
+_SHOWN = 110
+
+
+def _printable(line: str) -> str:
+    shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}... ({len(line):,} characters)"
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in shown)
+
+
+def _actions() -> Iterator[Entry]:
+    for name in known_action_names():
+        action, word = ACTIONS.get(name), WORDS.get(name)
+        foreign = word.parameters if word else {}
+        idle = {key: meaning.says for key, meaning in foreign.items() if not meaning.enforced}
+        own: dict[str, str] = {}
+        if action is not None:
+            shapes = model_schema(action.parameters)["properties"]
+            own = {key: _shape(shape) for key, shape in shapes.items()}
+            idle |= {key: why for key, why in action.advisory.items() if key not in foreign}
+        becomes = word.becomes if word else {}
+        carried_out = [kind for kind in becomes or [name] if kind in ACTIONS]
+        details = {
+            "carried out as": ", ".join(carried_out) or "nothing",
+            "implies": {kind: _pairs(parameters) for kind, parameters in becomes.items() if parameters},
+            "parameters": own,
+            "also understood": {
+                key: meaning.says for key, meaning in foreign.items() if meaning.enforced and key not in own
+            },
+            "without effect": idle,
+        }
+        yield Entry(
+            "action", name, action_summary(name), {key: said for key, said in details.items() if said}
+        )
+
+
+def _registered(kind: str, plural: str) -> Iterator[Entry]:
+    for listed in registry()[plural]:
+        details = {
+            key: _words(value)
+            for key, value in listed.items()
+            if key not in ("name", "summary") and value not in (None, [], "")
+        }
+        yield Entry(kind, listed["name"], listed["summary"], details)
+
+
+def _words(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(each, dict) and "name" in each for each in value):
+        return {each["name"]: each.get("summary", "") for each in value}
+    return [_words(each) for each in value] if isinstance(value, list) else str(value)
+
+
+_SETTINGS = {
+    "confidence_threshold": "A rule with 'match: weighted' applies where its score is above this.",
+    "max_concurrent_rules": "How many of the rules that fire for a file apply, strongest first.",
+    "staleness": "How long the mount trusts what it knows of a file before it asks the source again.",
+    "block_size": "What is fetched and kept at once, a power of two.",
+    "seed": "Of everything that is drawn at random.",
+}
+
+
+def _settings() -> Iterator[Entry]:
+    for name, shape in model_schema(SettingsModel)["properties"].items():
+        idle = "Loaded and shown, without effect yet." if name in ADVISORY_SETTINGS else ""
+        details = {"value": _shape(shape)}
+        if shape.get("default") is not None:
+            details["default"] = _default(name, shape["default"])
+        yield Entry("setting", name, _SETTINGS.get(name, idle), details)
+
+
+def _default(name: str, value: Any) -> str:
+    return {"staleness": "60s", "block_size": "1MiB"}.get(name, str(value))
+
+
+def _facts() -> Iterator[Entry]:
+    names: dict[str, list[str]] = {}
+    for kind, properties in CONDITION_TYPES.items():
+        for written, fact in properties.items():
+            names.setdefault(fact, []).append(f"{kind}.{written}")
+    for listed in registry()["facts"]:
+        details: dict[str, Any] = {
+            key: _words(value)
+            for key, value in listed.items()
+            if key not in ("name", "summary") and value not in (None, [], "")
+        }
+        details["written as"] = names.get(listed["name"], [])
+        words = vocabulary().words.get(listed["name"])
+        if words:
+            details["words"] = list(words)
+        operators = vocabulary().operators.values()
+        details["operators"] = [each["name"] for each in operators if listed["kind"] in each["compares"]]
+        yield Entry("fact", listed["name"], listed["summary"], details)
+
+
+def _recipes() -> Iterator[Entry]:
+    for name in shipped():
+        recipe = load(name)
+        details = {"rules": [rule["id"] for rule in recipe.rules]}
+        yield Entry("recipe", name, recipe.model.description or "", details)
+
+
+def _rules(recipe: Recipe | None = None) -> Iterator[Entry]:
+    for each in [recipe] if recipe else map(load, shipped()):
+        for written, rule in zip(each.model.rules, each.rules, strict=False):
+            yield _rule(each, written, rule)
+
+
+def _rule(recipe: Recipe, written: RuleModel, rule: dict[str, Any]) -> Entry:
+    origin = rule["origin"]
+    threshold = rule.get("threshold", recipe.settings.confidence_threshold)
+    fires = {
+        "all": "every condition holds",
+        "any": "one of the conditions holds",
+        "weighted": f"the weight of the conditions that hold is more than {threshold:g} of the weight of all",
+    }
+    weighted = written.match == "weighted"
+    details: dict[str, Any] = {
+        "origin": f"{recipe.file}, line {origin['line']} ({origin['layer']})",
+        "priority": str(rule["priority"]),
+        "fires when": fires[written.match],
+        "conditions": [_condition(each, weighted=weighted) for each in written.conditions],
+        "does": [
+            f"{action['type']}: {_pairs(action['parameters']) or 'with the defaults'}"
+            for action in rule["actions"]
+        ]
+        or ["nothing that is enforced"],
+    }
+    summary = written.description or written.name or "; ".join(details["does"])
+    return Entry("rule", rule["id"], summary, details)
+
+
+def _condition(condition: ConditionModel, *, weighted: bool) -> str:
+    fact = CONDITION_TYPES[condition.type][condition.property]
+    operator = condition.operator or ("in" if isinstance(condition.value, list) else "equals")
+    marks = [f"weight {condition.weight:g}"] if weighted else []
+    marks += ["required"] if condition.required else []
+    tail = f" ({', '.join(marks)})" if marks else ""
+    return f"{fact} {operator.replace('_', ' ')} {_value(condition.value)}{tail}"
+
+
+def _pairs(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in parameters.items())
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# Plural, as in 'mlopt explain actions', to what lists the entries.
+KINDS: dict[str, Callable[[], Iterator[Entry]]] = {
+    "codes": _codes,
+    "rules": _rules,
+    "actions": _actions,
+    "policies": functools.partial(_registered, "policy", "policies"),
+    "prefetchers": functools.partial(_registered, "prefetcher", "prefetchers"),
+    "settings": _settings,
+    "facts": _facts,
+    "operators": functools.partial(_registered, "operator", "operators"),
+    "recipes": _recipes,
+}
+
+
+def entries(kind: str, recipe: Recipe | None = None) -> list[Entry]:
+    """List the words of one kind.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    recipe : Recipe, optional
+        Whose rules are meant, instead of those that ship.
+
+    Returns
+    -------
+    list of Entry
+        In the order of their definition.
+    """
+    return list(_rules(recipe) if kind == "rules" else KINDS[kind]())
+
+
+def lookup(word: str, recipe: Recipe | None = None) -> list[Entry]:
+    """Find what a word means; one word can mean several things.
+
+    Parameters
+    ----------
+    word : str
+        A code, or the name of a thing; facts also as conditions name them (``file_context.size``).
+    recipe : Recipe, optional
+        Whose rules are meant, instead of those that ship.
+
+    Returns
+    -------
+    list of Entry
+        Empty when nothing has that name.
+    """
+    wanted = word.lower()
+    return [
+        entry
+        for kind in KINDS
+        for entry in entries(kind, recipe)
+        if wanted == entry.name.lower() or wanted in entry.details.get("written as", ())
+    ]
+
+
+def nearest_word(word: str, recipe: Recipe | None = None) -> str | None:
+    """Find the word that was probably meant.
+
+    Parameters
+    ----------
+    word : str
+        A word that means nothing.
+    recipe : Recipe, optional
+        Whose rules count.
+
+    Returns
+    -------
+    str or None
+        The nearest known word, if any is near.
+    """
+    return nearest(word, [*KINDS, *(entry.name for kind in KINDS for entry in entries(kind, recipe))])
+
+
+def _shape(schema: dict[str, Any]) -> str:
+    """Say in words what values a schema takes."""
+    if "description" in schema:
+        return str(schema["description"]).rstrip(".")
+    if "anyOf" in schema:
+        parts = [_shape(part) for part in schema["anyOf"] if part.get("type") != "null"]
+        return " or ".join(dict.fromkeys(parts))
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if "const" in schema:
+        return str(schema["const"])
+    return _SHAPES.get(schema.get("type", ""), "any value") + _range(schema)
+
+
+_SHAPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def _range(schema: dict[str, Any]) -> str:
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
+    return (f" from {low:g}" if low is not None else "") + (f" to {high:g}" if high is not None else "")
