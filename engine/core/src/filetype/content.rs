@@ -310,6 +310,38 @@ pub(super) fn mds(bytes: &[u8]) -> bool {
         && (description == Some(&b'{') || samples as usize >= FIRST_BYTES / 8)
 }
 
+/// The first chunk of a Riegeli/records file, which is the same in each: what ArrayRecord writes.
+pub(super) fn array_record(bytes: &[u8]) -> bool {
+    const BLOCK_HEADER: &[u8] = b"\x83\xaf\x70\xd1\x0d\x88\x4a\x3f\0\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\0";
+    at(bytes, 0, BLOCK_HEADER) && at(bytes, 24, b"\x91\xba\xc2\x3c\x92\x87\xe1\xa9")
+}
+
+/// The manifest of TensorStore's key-value store, which Orbax keeps its checkpoints in.
+pub(super) fn ocdbt(bytes: &[u8]) -> bool {
+    // the magic, the manifest's length, format 0
+    bytes.starts_with(b"\x0c\xdb\x3a\x2a") && bytes.get(12) == Some(&0)
+}
+
+/// FFCV: version 2 (or 1), the number of fields, a page size that is a power of two, samples, and the offset of the
+/// table of allocations, which follows at least one page.
+pub(super) fn beton(bytes: &[u8]) -> bool {
+    const MOST_FIELDS: u32 = 256;
+    let (Some(head), Some(page), Some(samples), Some(table)) = (
+        u32_at(bytes, 0),
+        u32_at(bytes, 4),
+        u64_at(bytes, 8),
+        u64_at(bytes, 16),
+    ) else {
+        return false;
+    };
+    matches!(head & 0xffff, 1 | 2)
+        && (1..=MOST_FIELDS).contains(&(head >> 16))
+        && page.is_power_of_two()
+        && page >= 1 << 12
+        && (1..1 << 40).contains(&samples)
+        && (u64::from(page)..1 << 50).contains(&table)
+}
+
 /// Protocol 2 to 5 and an opcode that can follow.
 pub(super) fn pickle(bytes: &[u8]) -> bool {
     match bytes.first_chunk::<3>() {

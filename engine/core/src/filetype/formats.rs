@@ -35,6 +35,7 @@ const TENSORFLOW: Option<&str> = Some("tensorflow");
 const HUGGINGFACE: Option<&str> = Some("huggingface");
 const WEBDATASET: Option<&str> = Some("webdataset");
 const MOSAICML: Option<&str> = Some("mosaicml");
+const JAX: Option<&str> = Some("jax");
 const ONNX: Option<&str> = Some("onnx");
 const ANY: Option<&str> = None;
 
@@ -81,13 +82,15 @@ pub static FORMATS: &[Format] = &[
     binary("tar", Dataset, ANY, &["tar", "tgz"], Some("application/x-tar"), content::tar),
     binary("tfrecord", Dataset, TENSORFLOW, &["tfrecord", "tfrecords"], None, content::tfrecord),
     binary("mds", Dataset, MOSAICML, &["mds"], None, content::mds),
+    binary("array_record", Dataset, JAX, &["array_record", "arrayrecord", "riegeli"], None, content::array_record),
+    binary("ocdbt", Checkpoint, JAX, &["ocdbt"], None, content::ocdbt),
+    binary("beton", Dataset, PYTORCH, &["beton"], None, content::beton),
     binary("pickle", Model, ANY, &["pkl", "pickle"], None, content::pickle),
     // known by name alone
     named("tensorflow_checkpoint", Checkpoint, TENSORFLOW, &["ckpt"], None),
     named("torch_distributed", Checkpoint, PYTORCH, &["distcp"], None),
     named("protobuf_text", Model, ANY, &["pbtxt"], Some("text/plain")),
     named("model", Model, ANY, &["model", "joblib", "ggml", "caffemodel", "mlmodel", "engine"], None),
-    named("beton", Dataset, PYTORCH, &["beton"], None),
     named("msgpack", Dataset, ANY, &["msgpack"], Some("application/vnd.msgpack")),
     named("zarr", Dataset, ANY, &["zarr"], None),
     named("nifti", Dataset, ANY, &["nii"], None),

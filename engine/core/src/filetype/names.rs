@@ -1,5 +1,5 @@
 //! What names say: names that tell more than their extension, and the table's extensions. Absent: content, folders
-//! (a folder's name does not make a file a data set: `data/README.md` is none).
+//! (a folder's name does not make a file a data set: `data/README.md` is none), but for stores that are folders.
 
 use std::sync::LazyLock;
 
@@ -56,6 +56,42 @@ static NAMES: &[NameRule] = &[
         Tokenizer,
         Some("huggingface"),
     ),
+    // what the Hub's libraries read beside weights and tables
+    rule(
+        NameTest::Whole(&[
+            "adapter_config.json",
+            "dataset_dict.json",
+            "dataset_info.json",
+            "dataset_infos.json",
+            "generation_config.json",
+            "preprocessor_config.json",
+            "processor_config.json",
+        ]),
+        Config,
+        Some("huggingface"),
+    ),
+    rule(NameTest::Whole(&["hparams.yaml"]), Config, Some("lightning")),
+    rule(NameTest::Whole(&["flax_model.msgpack"]), Model, Some("jax")),
+    // of MosaicML's shards and others: which shards there are
+    rule(NameTest::Whole(&["index.json"]), Index, None),
+    // of a Zarr store: what its chunks hold
+    rule(
+        NameTest::Whole(&[".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json"]),
+        Index,
+        None,
+    ),
+    // the weights of a SavedModel, in its folder variables/
+    rule(
+        NameTest::Whole(&["variables.data", "variables.index"]),
+        Model,
+        Some("tensorflow"),
+    ),
+    // ckpt-1.index, ckpt-1.data-00000-of-00001
+    rule(
+        NameTest::Shard(&["data", "index"], &["ckpt", "checkpoint"]),
+        Checkpoint,
+        Some("tensorflow"),
+    ),
     rule(NameTest::Whole(&["checkpoint"]), Checkpoint, Some("tensorflow")),
     // Orbax, as JAX programs save
     rule(
@@ -90,7 +126,7 @@ static NAMES: &[NameRule] = &[
         Checkpoint,
         Some("lightning"),
     ),
-    // train.tfrecord-00000-of-00128
+    // train.tfrecord-17; with "-of-" after it the number is cut off before
     rule(
         NameTest::Contains(&[".tfrecord-", ".tfrecords-"]),
         Dataset,
@@ -150,7 +186,7 @@ pub(super) fn look_up(path: &[u8]) -> Named {
     };
     lowered.copy_from_slice(name);
     lowered.make_ascii_lowercase();
-    let name = strip_compression(lowered);
+    let name = strip_shard_number(strip_compression(lowered));
     let extension = extension_of(name).unwrap_or_default();
     let stem = match extension.len() {
         0 => name,
@@ -158,8 +194,17 @@ pub(super) fn look_up(path: &[u8]) -> Named {
     };
     Named {
         rule: NAMES.iter().find(|rule| rule.test.holds(name, stem, extension)),
-        format: of_extension(extension),
+        format: of_extension(extension).or_else(|| of_store(path)),
     }
+}
+
+/// A store that is a folder: each chunk of `x.zarr` has a number for its name.
+fn of_store(path: &[u8]) -> Option<&'static Format> {
+    let folders = path.len() - name_of(path).len();
+    let is_zarr = path[..folders]
+        .windows(6)
+        .any(|part| part.eq_ignore_ascii_case(b".zarr/"));
+    if is_zarr { of_extension(b"zarr") } else { None }
 }
 
 impl NameTest {
@@ -213,6 +258,17 @@ fn strip_compression(name: &[u8]) -> &[u8] {
         }
     }
     name
+}
+
+/// `train.tfrecord-00000-of-00128` is what `train.tfrecord` is.
+fn strip_shard_number(name: &[u8]) -> &[u8] {
+    let before_number = |text: &'_ [u8]| {
+        let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        (digits > 0).then(|| text.len() - digits)
+    };
+    let stem = before_number(name).and_then(|end| name[..end].strip_suffix(b"-of-"));
+    let stem = stem.and_then(|stem| before_number(stem).and_then(|end| stem[..end].strip_suffix(b"-")));
+    stem.unwrap_or(name)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -41,6 +41,45 @@ fn names_say_more_than_extensions() {
     check("run/model.ckpt-1000.index", FileType::Checkpoint);
     check("run/events.out.tfevents.1700000000.host", FileType::Log);
     check("run/events.tfevents", FileType::Log);
+    check("mds/train/index.json", FileType::Index);
+    check("saved/variables/variables.data-00000-of-00001", FileType::Model);
+    check("saved/variables/variables.index", FileType::Model);
+    check("run/ckpt-7.data-00000-of-00002", FileType::Checkpoint);
+    check("run/ckpt-7.index", FileType::Checkpoint);
+    check("tfds/mnist-train.array_record-00000-of-00001", FileType::Dataset);
+    check("era5.zarr/.zmetadata", FileType::Index);
+    check("weights/a.bin-00000-of-00001", FileType::Unknown);
+}
+
+#[test]
+fn chunks_of_a_store_that_is_a_folder_are_data() {
+    let format = |path: &str| {
+        Detection::of_path(path.as_bytes())
+            .format
+            .map(|format| format.name)
+    };
+    for path in ["era5.zarr/t2m/0.0.0", "a/ERA5.ZARR/c/0/0", "x.zarr/1"] {
+        assert_eq!(format(path), Some("zarr"), "{path}");
+        check(path, FileType::Dataset);
+    }
+    assert_eq!(format("x.zarr/README.md"), Some("markdown"));
+    assert_eq!(format("x.zarrs/0.0"), None);
+    assert_eq!(format("zarr/0.0"), None);
+}
+
+#[test]
+fn a_shard_number_is_no_extension() {
+    let format = |path: &str| {
+        Detection::of_path(path.as_bytes())
+            .format
+            .map(|format| format.name)
+    };
+    assert_eq!(format("a.tfrecord-00000-of-00128"), Some("tfrecord"));
+    assert_eq!(format("a.tfrecord-00000-of-00128.gz"), Some("tfrecord"));
+    assert_eq!(format("a.parquet-3-of-4"), Some("parquet"));
+    for path in ["-1-of-2", "a-of-2", "a--of-2", "1-of-", "a.tfrecord-of-00128"] {
+        assert_eq!(format(path), None, "{path}");
+    }
 }
 
 #[test]
@@ -70,6 +109,11 @@ fn names_tell_the_framework_where_only_one_writes_them() {
         ("m/tokenizer.json", Some("huggingface")),
         ("shard.00000.mds", Some("mosaicml")),
         ("ckpt/7/manifest.ocdbt", Some("jax")),
+        ("mnist-train.array_record-00000-of-00001", Some("jax")),
+        ("saved/variables/variables.index", Some("tensorflow")),
+        ("cache/dataset_info.json", Some("huggingface")),
+        ("lightning_logs/version_0/hparams.yaml", Some("lightning")),
+        ("train.beton", Some("pytorch")),
         ("a.bin", None),
         ("a.jpg", None),
         ("pytorch/README.md", None),
@@ -125,7 +169,20 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let mut arrow_stream = b"\xff\xff\xff\xff".to_vec();
     arrow_stream.extend(168_u32.to_le_bytes());
     arrow_stream.extend(16_u32.to_le_bytes());
+    let mut array_record = b"\x83\xaf\x70\xd1\x0d\x88\x4a\x3f".to_vec();
+    array_record.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0]);
+    array_record.extend(b"\x91\xba\xc2\x3c\x92\x87\xe1\xa9");
+    let mut ocdbt = b"\x0c\xdb\x3a\x2a".to_vec();
+    ocdbt.extend(100_u64.to_le_bytes());
+    ocdbt.extend([0, 0]);
+    let mut beton = b"\x02\0\x02\0".to_vec();
+    beton.extend((8_u32 << 20).to_le_bytes());
+    beton.extend(1000_u64.to_le_bytes());
+    beton.extend((16_u64 << 20).to_le_bytes());
     vec![
+        ("array_record", array_record),
+        ("ocdbt", ocdbt),
+        ("beton", beton),
         ("safetensors", safetensors),
         ("gguf", b"GGUF\x03\0\0\0".to_vec()),
         ("torch", zip_of("archive/data.pkl")),
@@ -273,7 +330,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_signatures_are_answered(which in 0_usize..40, at in 0_usize..600, byte in any::<u8>()) {
+    fn damaged_signatures_are_answered(which in 0_usize..60, at in 0_usize..600, byte in any::<u8>()) {
         let samples = samples();
         let (_, mut bytes) = samples[which % samples.len()].clone();
         let at = at % bytes.len();
