@@ -183,7 +183,7 @@ class FrameworkPluginSuite:
         """
         from mlopt_engine import detect
 
-        kinds = [(file_type, None, "bin") for file_type in _TYPES]
+        kinds: list[tuple[str, str | None, str]] = [(file_type, None, "bin") for file_type in _TYPES]
         for path, content in self.own_files:
             kind = detect(path, content[:FIRST_BYTES])
             kinds.append((kind.type, kind.format, path.rpartition(".")[2].rpartition("/")[2].lower()))
