@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -17,7 +16,9 @@ from typing import Any, cast
 import yaml
 
 from recipes.findings import Finding, Mark, RecipeError
+from recipes.json_events import json_events
 from recipes.source import Source
+from recipes.syntax import syntax_finding
 
 __all__ = ["MAX_DEPTH", "MAX_NODES", "Document", "Path", "is_plain_text", "parse"]
 
@@ -159,7 +160,7 @@ def parse(source: Source) -> Document:
     except _Refused as refused:
         raise RecipeError([*reader.findings, refused.finding]) from None
     except yaml.YAMLError as error:
-        raise RecipeError([*reader.findings, _syntax_finding(source, error)]) from None
+        raise RecipeError([*reader.findings, syntax_finding(source, error)]) from None
     if value is None:
         raise RecipeError([source.finding("MLO110", "is empty", do="Start from a recipe that ships")])
     if not isinstance(value, dict):
@@ -178,7 +179,9 @@ class _Reader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.events: Iterator[yaml.Event] = yaml.parse(source.text, Loader=_Loader)
+        self.events: Iterator[yaml.Event] = (
+            json_events(source.text) if source.is_json else yaml.parse(source.text, Loader=_Loader)
+        )
         self.findings: list[Finding] = []
         self.keys: dict[Path, Mark] = {}
         self.values: dict[Path, Mark] = {}
@@ -323,43 +326,3 @@ def _trap(event: yaml.ScalarEvent) -> str | None:
         return None
     meaning = next((meaning for pattern, meaning in _TRAPS if pattern.fullmatch(event.value)), None)
     return f"unquoted '{event.value}' {meaning}" if meaning else None
-
-
-def _syntax_finding(source: Source, error: yaml.YAMLError) -> Finding:
-    place = getattr(error, "problem_mark", None)
-    opened = getattr(error, "context_mark", None)
-    # What is missing at the end of the file is better shown where it was opened.
-    place = opened if opened is not None and (place is None or _is_end(source, place.line)) else place
-    if place is None:
-        return _character_finding(source, error)
-    mark = Mark(place.line + 1, place.column + 1)
-    if _is_end(source, place.line):
-        last = max((number for number, line in enumerate(source.lines, 1) if line.strip()), default=1)
-        mark = Mark(last, max(1, len(source.lines[last - 1].rstrip())))
-    finding = source.finding("MLO103", _explain(error), mark, "Check indentation, quotes and brackets there")
-    if finding.line_text[place.column : place.column + 1] == "\t":
-        return source.finding("MLO104", "a tab cannot indent YAML", mark, "Indent with spaces")
-    return finding
-
-
-def _is_end(source: Source, line: int) -> bool:
-    return not "".join(source.lines[line:]).strip()
-
-
-def _explain(error: yaml.YAMLError) -> str:
-    parts = [getattr(error, "context", None), getattr(error, "problem", None)]
-    return "not YAML: " + ", ".join(part for part in parts if part)
-
-
-# Not printable to Python, yet allowed by YAML.
-_ALLOWED = frozenset("\t\r\x85\xa0\u2028\u2029\ufeff")
-
-
-def _character_finding(source: Source, error: yaml.YAMLError) -> Finding:
-    """Name the character that YAML does not allow; the reader's own error carries no usable position."""
-    for number, line in enumerate(source.lines, 1):
-        for column, character in enumerate(line, 1):
-            if unicodedata.category(character) in {"Cc", "Cs"} and character not in _ALLOWED:
-                message = f"character U+{ord(character):04X} is not allowed in YAML"
-                return source.finding("MLO102", message, Mark(number, column), "Remove it")
-    return source.finding("MLO103", f"not YAML: {error}".splitlines()[0])

@@ -31,6 +31,11 @@ class Source:
     text: str
     lines: list[str] = field(repr=False)
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the text is to be read as JSON."""
+        return self.file.endswith(".json")
+
     def finding(self, code: str, message: str, mark: Mark | None = None, do: str | None = None) -> Finding:
         """Make a finding about this text.
 
