@@ -54,6 +54,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("explain", "Say what a code, rule, action, setting or fact means."),
     Command("learn", "Find the recipe that fits a recorded job, and prove it on a held-out epoch."),
     Command("mount", "Show a source through a cache that follows a recipe."),
+    Command("plugins", "List framework plugins, show what one brings, check one."),
     Command("probe", "Measure a storage, or what FUSE itself costs here."),
     Command("record", "Capture how a job reads its files."),
     Command("replay", "Do a recorded job's reads again, in real time."),

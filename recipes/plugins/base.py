@@ -64,13 +64,13 @@ class Hint:
     Attributes
     ----------
     type : str
-        As ``cache_strategy``; `recipes.plugins.hints` says which action each becomes, others are advisory.
+        As ``cache_strategy``: a word of the recipe language, which says which action it becomes, if any.
     description : str
         Why, one sentence for people.
     priority : int
         Of the rule that it becomes.
     parameters : mapping of str to object
-        Parameters of the action.
+        Those of that word.
     """
 
     type: str

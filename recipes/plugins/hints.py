@@ -1,4 +1,8 @@
-"""What becomes of hints: each type that a file system can follow is an action, the rest is advisory."""
+"""What becomes of hints: rules on the files that they are about, or nothing, with the reason.
+
+Absent: what each type of hint means. Hints are words of the recipe language (`recipes.ancestor.hints`), which
+makes canonical actions of those that a file system can follow.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from recipes.ancestor import CANONICAL, WORDS
 from recipes.plugins.asking import ask_hints
 from recipes.plugins.base import Context, FrameworkPlugin, Hint
 from recipes.plugins.detection import FileGroup
 
-__all__ = ["ADVISORY_HINTS", "HINT_ACTIONS", "AskedHint", "ask_about", "rules_of_hints"]
+__all__ = ["AskedHint", "ask_about", "rules_of_hints"]
 
-# Type of a hint -> the actions that it becomes, each with its parameters where the hint says no others.
-HINT_ACTIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "cache_strategy": {"cache": {"policy": "pinned"}},
-    "cache_entire_tensor": {"cache": {"policy": "pinned"}},
-    "stage_transfer": {"cache": {"tier": "disk"}},
-    "loading_strategy": {"stream": {}},
-    "tfrecord_optimization": {"stream": {}},
-    "savedmodel_optimization": {"cache": {"policy": "pinned"}, "stream": {}},
-    "preload": {"prefetch": {"mode": "whole_file"}},
-    "prefetch_slices": {"prefetch": {"mode": "sequential"}},
-    "reduce_prefetch": {"prefetch": {"depth": 2}},
-    "enable_compression": {"compress": {"codec": "zstd"}},
-    "increase_priority": {"prioritize": {"class": "realtime"}},
-    "delay_transfer": {"prioritize": {"class": "background"}},
-    "throttle": {"prioritize": {"class": "background"}},
-    "yield": {"prioritize": {"class": "background"}},
-}
-# Parameters that belong to the second action where a type becomes two.
-_OF_CACHE = frozenset(
-    {"tier", "policy", "pin", "share", "lock", "priority", "retention", "staleness", "immutable"}
-)
-# Known, and nothing that a file system can do: each with the reason.
-ADVISORY_HINTS: dict[str, str] = {
-    "training_optimization": "it is about the training program",
-    "tf_training_optimization": "it is about the training program",
-    "tf_inference_optimization": "it is about the serving program",
-    "framework_hint": "it names no action",
-    "custom_optimization": "it names no action",
-    "enable_result_caching": "results of a model are not files",
-    "scale_up": "replicas are the cluster's",
-    "convert_model_format": "files are shown as they are",
-    "suggest_layout_change": "files are shown as they are",
-    "migrate": "processes are the cluster's",
-}
-FOREIGN = "no hint of this type is known"
+FOREIGN = "no action or hint of this type is known"
 
 
 @dataclass(frozen=True)
@@ -117,9 +88,9 @@ def ask_about(
     for group in groups:
         context = Context.of_facts({**facts, **group.facts})
         for hint in ask_hints(plugin, context):
-            rule = _rule(plugin.name, hint, group, len(asked))
-            reason = None if rule else ADVISORY_HINTS.get(hint.type, FOREIGN)
-            asked.append(AskedHint(hint, group, rule, reason))
+            advisory = _advisory(hint)
+            rule = None if advisory else _rule(plugin.name, hint, group, len(asked))
+            asked.append(AskedHint(hint, group, rule, advisory))
     return asked
 
 
@@ -139,30 +110,24 @@ def rules_of_hints(asked: Iterable[AskedHint]) -> list[dict[str, Any]]:
     return [each.rule for each in asked if each.rule is not None]
 
 
-def _rule(framework: str, hint: Hint, group: FileGroup, number: int) -> dict[str, Any] | None:
-    actions = HINT_ACTIONS.get(hint.type)
-    if actions is None:
-        return None
-    extension = group.facts["file.extension"]
+def _advisory(hint: Hint) -> str | None:
+    """Why nothing becomes of a hint."""
+    word = WORDS.get(hint.type)
+    if word is not None:
+        return word.advisory
+    return None if hint.type in CANONICAL else FOREIGN
+
+
+def _rule(framework: str, hint: Hint, group: FileGroup, number: int) -> dict[str, Any]:
+    extension = group.facts["file.extension"] or "files"
     return {
-        "id": f"{framework}-hint-{number + 1}-{hint.type}-{extension or 'files'}"[:200],
+        "id": f"{framework}-hint-{number + 1}-{hint.type}-{extension}"[:200],
         "description": hint.description,
         "priority": hint.priority,
         "match": "all",
         "conditions": _conditions(group),
-        "actions": [
-            {"type": name, "parameters": {**defaults, **_own(hint, name, len(actions))}}
-            for name, defaults in actions.items()
-        ],
+        "actions": [{"type": hint.type, "parameters": dict(hint.parameters)}],
     }
-
-
-def _own(hint: Hint, action: str, actions: int) -> dict[str, Any]:
-    """The hint's parameters for one action; where it becomes two, each takes its own."""
-    if actions == 1:
-        return dict(hint.parameters)
-    is_cache = action == "cache"
-    return {name: value for name, value in hint.parameters.items() if (name in _OF_CACHE) == is_cache}
 
 
 def _conditions(group: FileGroup) -> list[dict[str, Any]]:

@@ -37,6 +37,5 @@ class HuggingFace(FormatPlugin):
         ranks = context.system.get("gpu_count") or 1
         if ranks > 1:
             description = f"{ranks} processes map the same weights: the first one's fetch serves all"
-            parameters = {"policy": "fifo"}
-            return (Hint("cache_strategy", description, 60, parameters),)
+            return (Hint("cache_strategy", description, 100, {"eviction_policy": "fifo"}),)
         return ()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
-from recipes.plugins.base import Context, Hint
 from recipes.plugins.formats import FormatPlugin
 
 __all__ = ["Jax"]
@@ -24,21 +23,3 @@ class Jax(FormatPlugin):
         "npy": 0.1,
         "npz": 0.1,
     }
-
-    def hints(self, context: Context) -> Sequence[Hint]:
-        """Advise on ArrayRecord files.
-
-        Parameters
-        ----------
-        context : Context
-            Uses the format of the files.
-
-        Returns
-        -------
-        sequence of Hint
-            What fits.
-        """
-        if context.file.get("format") == "array_record":
-            description = "Grain reads single records at random: fetching ahead in a file would be waste"
-            return (Hint("reduce_prefetch", description, 60, {"mode": "none"}),)
-        return ()

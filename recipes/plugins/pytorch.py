@@ -41,8 +41,9 @@ class PyTorch(FormatPlugin):
         free = context.system.get("available_memory")
         if context.workload.get("type") == "inference" and size < (free or _GIB) // 4:
             description = "a server loads its weights again at each start, and they fit into memory"
-            return (Hint("preload", description, 60, {"mode": "whole_file"}),)
+            return (Hint("cache_strategy", description, 100, {"eviction_policy": "pinned"}),)
         if free is not None and size > free // 2:
             description = f"weights of {size} bytes would push all else out of {free} free bytes"
-            return (Hint("loading_strategy", description, 60, {"drop_behind": True}),)
+            parameters = {"chunk_size": "16MiB", "parallel_streams": 4}
+            return (Hint("loading_strategy", description, 100, parameters),)
         return ()

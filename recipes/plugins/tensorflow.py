@@ -40,8 +40,8 @@ class TensorFlow(FormatPlugin):
         file_format = context.file.get("format")
         if file_format == "tfrecord":
             description = "a record file is read from front to back in large pieces"
-            return (Hint("tfrecord_optimization", description, 60, {"drop_behind": True}),)
+            return (Hint("tfrecord_optimization", description, 100, {"buffer_size": "8MiB"}),)
         if file_format == "saved_model" and context.workload.get("type") == "inference":
             description = "each worker of a server loads the same graph"
-            return (Hint("savedmodel_optimization", description, 60, {"policy": "pinned"}),)
+            return (Hint("savedmodel_optimization", description, 100, {"eviction_policy": "pinned"}),)
         return ()

@@ -210,6 +210,8 @@ class FrameworkPluginSuite:
             assert (asked.rule is None) != (asked.advisory is None)
         rules = layer.hint_recipe.rules if layer.hint_recipe else ()
         assert len(rules) == sum(asked.rule is not None for asked in layer.hints)
+        warnings = layer.hint_recipe.warnings if layer.hint_recipe else ()
+        assert not [str(each) for each in warnings if "has no parameter" in each.message]
 
     def test_default_rules_and_templates_are_a_recipe(self, plugin: FrameworkPlugin) -> None:
         """They pass every check, say why they are there, and templates name rules that exist."""
