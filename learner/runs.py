@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learner.epochs import count_epochs, first_epochs, first_part
-from mlopt_engine.errors import InvalidInputError
+from mlopt_engine.errors import InvalidInputError, RefusedError
 from traces.workload import OP_READ, Workload, assume_epochs
 
 #: Three epochs to train (the first has no reuse) and one to judge.
@@ -89,15 +89,17 @@ def make_run(
     Raises
     ------
     InvalidInputError
-        When nothing was read, or `assumed_epochs` is fewer than four and not 1.
+        When `assumed_epochs` is fewer than four and not 1.
+    RefusedError
+        When nothing was read.
     """
     reads = (workload.op == OP_READ) & (workload.length > 0)
     if not reads.any():
-        raise InvalidInputError(
+        raise RefusedError(
             "the trace holds no read of a file below the source, so there is nothing to learn",
             where=name,
             do="Record the job again with 'mlopt record --source DIR -- CMD', DIR being where its data is",
-            code="trace-without-reads",
+            code="no-reads",
         )
     recorded = count_epochs(workload)
     if assumed_epochs is not None and (assumed_epochs < 1 or 1 < assumed_epochs < MIN_EPOCHS):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import typer
-from typer._click.exceptions import ClickException, UsageError
+from typer._click.exceptions import BadParameter, ClickException, MissingParameter, UsageError
 
 from mlopt_cli import output
 from mlopt_engine.errors import (
@@ -153,13 +153,34 @@ def _placeholder() -> None:
     """Stand in the list of commands; the real one is imported when it is asked for."""
 
 
-def _usage_problem(error: ClickException) -> UserError:
+def _usage_problem(error: ClickException, words: list[str]) -> UserError:
     """Say what is wrong with the words on the command line and which help to read."""
     context = error.ctx if isinstance(error, UsageError) else None
     path = context.command_path if context else "mlopt"
+    if isinstance(error, BadParameter) and not isinstance(error, MissingParameter) and error.param:
+        names = error.param.opts
+        what = re.sub(r"^(Value error, |Input (?=should))", "", error.message.rstrip("."))
+        return InvalidInputError(
+            f"the value {what}" if what.startswith("should") else what,
+            where=max(names, key=len),
+            value=_given(names, words),
+            do=f"See '{path} --help'",
+            code="usage",
+        )
     # the advice follows after ". ", so "Did you mean 'x'?" must not end the sentence a second time
     what = error.format_message().rstrip(".").replace(". Did you mean ", ", did you mean ").rstrip("?")
     return InvalidInputError(what, do=f"See '{path} --help'", code="usage")
+
+
+def _given(names: list[str], words: list[str]) -> str | None:
+    """Find the value that an option was given."""
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        if word in names:
+            return after
+        name, equals, value = word.partition("=")
+        if equals and name in names:
+            return value
+    return None
 
 
 def exit_code(error: MloptError) -> int:
@@ -214,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()  # whoever read our output has gone, as `head` does: nothing is left to say
         return EXIT_WRAPPER_FAILED if requested in WRAPPERS else EXIT_CODES[RefusedError]
     except ClickException as error:
-        output.print_error(requested or "", _usage_problem(error), as_json="--json" in own_words)
+        output.print_error(requested or "", _usage_problem(error, own_words), as_json="--json" in own_words)
         return EXIT_WRAPPER_FAILED if requested in WRAPPERS else EXIT_CODES[InvalidInputError]
     except Exception as error:
         if "--debug" in own_words:

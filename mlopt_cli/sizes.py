@@ -13,6 +13,8 @@ UNITS = {
     "G": 1 << 30, "GIB": 1 << 30, "GB": 10**9,
     "T": 1 << 40, "TIB": 1 << 40, "TB": 10**12,
 }  # fmt: skip
+#: More than any machine addresses; the engine counts in 64 bits.
+LARGEST_BYTES = 1 << 60
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -36,7 +38,7 @@ def parse_size(text: str, *, flag: str, working_set_bytes: int | None = None) ->
     Raises
     ------
     InvalidInputError
-        When the text is no size, is zero or negative, or is a fraction of nothing.
+        When the text is no size, is zero, negative or beyond 1 EiB, or is a fraction of nothing.
     """
     found = _SIZE.fullmatch(text)
     unit = UNITS.get(found.group(2).upper()) if found else None
@@ -60,6 +62,10 @@ def parse_size(text: str, *, flag: str, working_set_bytes: int | None = None) ->
                 do="Write a size such as 10GiB",
             )
         number *= working_set_bytes
+    if number * unit > LARGEST_BYTES:
+        raise InvalidInputError(
+            "a size is at most 1 EiB", where=flag, value=text, do="Write a size such as 10GiB"
+        )
     size = int(number * unit)
     if size < 1:
         raise InvalidInputError(

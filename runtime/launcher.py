@@ -29,6 +29,7 @@ from runtime.session import (
     check_budget,
     check_options,
     check_source,
+    check_writable,
     engine_options,
     with_staleness,
 )
@@ -99,6 +100,8 @@ def run(source: str | Path, plan_json: str, command: list[str], options: RunOpti
     """
     options = options or RunOptions()
     check_options(options.mount)
+    if options.stats_file is not None:
+        check_writable(options.stats_file, "--stats")
     check_budget(plan_json)
     origin = check_source(source)
     if not command:

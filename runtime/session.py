@@ -172,7 +172,7 @@ def check_options(options: MountOptions) -> None:
     Raises
     ------
     InvalidInputError
-        When a number is out of range or the address is not on loopback.
+        When a number is out of range, the address is not on loopback or the journal cannot be written.
     """
     if options.staleness_s is not None and not 0 <= options.staleness_s < 1e9:
         raise InvalidInputError(
@@ -190,6 +190,34 @@ def check_options(options: MountOptions) -> None:
         )
     if options.http is not None:
         endpoint.parse_address(options.http)
+    if options.journal is not None:
+        check_writable(options.journal, "--journal")
+
+
+def check_writable(path: Path, flag: str) -> None:
+    """Refuse a file that cannot be written, before anything is mounted.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    flag : str
+        Where it was given.
+
+    Raises
+    ------
+    InvalidInputError
+        When its folder is missing, it is a directory, or the permission is missing.
+    """
+    if not path.parent.is_dir():
+        what, do = "there is no directory to write to", f"Run: mkdir -p {path.parent}"
+    elif path.is_dir():
+        what, do = "this is a directory", "Name a file"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        what, do = "no permission to write", "Name a file that you may write"
+    else:
+        return
+    raise InvalidInputError(what, where=flag, value=str(path), do=do)
 
 
 def check_budget(plan_json: str) -> None:

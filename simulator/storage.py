@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mlopt_engine.errors import InvalidInputError
 
+REMEDY = "Write one with 'mlopt probe DIR -o FILE'"
+
 
 @dataclass(frozen=True)
 class StorageModel:
@@ -90,8 +92,24 @@ class StorageModel:
         -------
         StorageModel
             The model.
+
+        Raises
+        ------
+        InvalidInputError
+            When the file cannot be read or holds something else.
         """
-        return _read(path.read_text(), str(path))
+        try:
+            return _read(path.read_text(encoding="utf-8"), str(path))
+        except OSError as error:
+            raise InvalidInputError(
+                f"the storage model cannot be read: {error.strerror}",
+                where=str(path),
+                do="Check path and permissions",
+            ) from error
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(
+                "not a storage model", where=str(path), value="binary data", do=REMEDY
+            ) from error
 
 
 def names() -> list[str]:
@@ -151,13 +169,12 @@ def _read(text: str, where: str) -> StorageModel:
                 do="Measure again with 'mlopt probe DIR -o FILE'",
             )
         storage = StorageModel(**model)
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise InvalidInputError(
-            "not a storage model",
-            where=where,
-            value=str(error),
-            do="Write one with 'mlopt probe DIR -o FILE'",
+            f"not a storage model: no JSON, {error}", where=where, value=repr(text[:20]), do=REMEDY
         ) from error
+    except (KeyError, TypeError) as error:
+        raise InvalidInputError("not a storage model", where=where, value=str(error), do=REMEDY) from error
     _check(storage, where)
     return storage
 

@@ -106,6 +106,13 @@ class Trace:
         try:
             connection = duckdb.connect(str(path), read_only=True)
             version = _version(connection)
+        except duckdb.CatalogException as error:
+            raise TraceUnreadableError(
+                "this is a DuckDB database, but no trace of mlopt",
+                where=str(path),
+                do="Give a file that 'mlopt record' wrote",
+                code="no-trace",
+            ) from error
         except duckdb.Error as error:
             raise TraceUnreadableError(
                 f"the trace is damaged: {str(error).splitlines()[0]}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,12 +63,16 @@ def command(
     """
     import recipes
     from mlopt_cli.workflows import demo, verify
+    from runtime.session import check_budget
     from simulator.fuse_costs import FuseCosts
     from simulator.scenario import Scenario
     from simulator.sweep import sweep
     from traces.analysis import workload as workload_of
     from traces.store import Trace
 
+    if words and shutil.which(words[0]) is None:
+        raise InvalidInputError("the command cannot be run: there is no such program", where="CMD",
+                                value=words[0], do="Name a program after --")  # fmt: skip
     loaded = {name: recipes.load(name) for name in (recipe or ["default"])}
     with Trace.open(trace) as opened:
         job = workload_of(opened)
@@ -83,6 +88,8 @@ def command(
     for name, each in loaded.items():
         plan = recipes.compile_plan(each, memory_bytes=size)
         plans[name] = plan.json
+        if demo.can_mount():
+            check_budget(plan.json)
         for warning in plan.warnings:
             report.warn(warning["code"], warning["message"])
     with progress() as bar:

@@ -18,13 +18,15 @@ from mlopt_cli.demo import data
 from mlopt_cli.workflows.job import JobSpec, Measured, run_job
 from mlopt_cli.workflows.memory_cgroup import is_available, memory_cgroup
 from mlopt_cli.workflows.picture import Bar, draw
-from mlopt_engine.errors import RefusedError
+from mlopt_engine.errors import InvalidInputError, RefusedError
 from runtime import emulator
 from simulator.storage import StorageModel
 
 LATENCY, BANDWIDTH, CONCURRENCY = "3ms", "60MB/s", 16
 SPEC = emulator.EmulatorSpec(latency_ns=3_000_000, bandwidth=60e6, concurrency=CONCURRENCY)
 EPOCHS = 4
+#: Says that a folder is the demo's, whose files the next demo may replace.
+MARKER = ".mlopt-demo"
 #: Names of the rows; the same in table, picture and JSON.
 SOURCE, PAGE_CACHE, DEFAULT, TUNED = "source", "page cache", "default", "tuned"
 
@@ -111,12 +113,13 @@ def run(options: DemoOptions) -> DemoResult:
 
     Raises
     ------
+    InvalidInputError
+        When the folder cannot be used, or holds other things.
     RefusedError
         When a step fails, or the rows do not end with the same model.
     """
     began = time.monotonic()
-    folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(options.folder)
     options = replace(options, folder=folder)
     options.say("Making the data: images cut from those that ship with scikit-learn")
     made = data.make(folder / "data", options.data, lambda share: options.advance("making data", share))
@@ -146,6 +149,31 @@ def run(options: DemoOptions) -> DemoResult:
         raise RefusedError("the rows did not end with the same model", value=str(found), code="demo-differs")
     result.seconds = time.monotonic() - began
     return result
+
+
+def _folder(path: Path) -> Path:
+    """Make the demo's folder, or take one that an earlier demo made; never one with other things in it."""
+    folder = path.resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_foreign = any(folder.iterdir()) and not (folder / MARKER).exists()
+        if not is_foreign:
+            (folder / MARKER).touch()
+    except OSError as error:
+        raise InvalidInputError(
+            f"the folder cannot be used: {error.strerror}",
+            where="--keep",
+            value=str(path),
+            do="Name a directory that you may write to",
+        ) from error
+    if is_foreign:
+        raise InvalidInputError(
+            "the folder is not empty and no demo made it; nothing in it was touched",
+            where="--keep",
+            value=str(path),
+            do="Name another, or remove it",
+        )
+    return folder
 
 
 class _Demo:

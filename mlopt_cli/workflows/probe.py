@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlopt_engine.errors import InvalidInputError, RefusedError
+from mlopt_engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from simulator.probe import ProbeResult
@@ -77,9 +77,7 @@ def save_model(result: ProbeResult, path: Path) -> None:
     Raises
     ------
     InvalidInputError
-        When it cannot be written.
-    RefusedError
-        When the file exists and is no storage.
+        When it cannot be written, or exists and is no storage.
     """
     check_target(path)
     document = {
@@ -110,9 +108,7 @@ def check_target(path: Path) -> None:
     Raises
     ------
     InvalidInputError
-        When its folder does not exist.
-    RefusedError
-        When it exists and is no storage.
+        When its folder does not exist, or it exists and is no storage.
     """
     if not path.parent.is_dir():
         raise InvalidInputError(
@@ -125,9 +121,9 @@ def check_target(path: Path) -> None:
     except (OSError, ValueError, TypeError):
         is_ours = False
     if not is_ours:
-        raise RefusedError(
-            "the file exists and is no measured storage",
+        raise InvalidInputError(
+            "exists and was not written by 'mlopt probe'; it is kept",
             where=str(path),
-            do="Name another",
+            do="Name another file for -o, or remove this one",
             code="file-exists",
         )

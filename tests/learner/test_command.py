@@ -157,7 +157,7 @@ def test_bad_traces_and_targets_are_refused_and_nothing_is_lost(recorded: Path, 
     kept = learn(recorded, "four.duckdb", mine)
     assert (kept.returncode, mine.read_text()) == (2, "name: mine\n")
     out = tmp_path / "t.yaml"
-    assert learn(recorded, "none.duckdb", out).returncode == 2
+    assert learn(recorded, "none.duckdb", out).returncode == 1
     assert learn(recorded, "job.py", out).returncode == 4
     assert learn(recorded, "missing.duckdb", out).returncode == 4
     assert not out.exists()

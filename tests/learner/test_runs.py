@@ -4,7 +4,7 @@ import pytest
 
 from learner.epochs import count_epochs
 from learner.runs import make_run
-from mlopt_engine.errors import InvalidInputError
+from mlopt_engine.errors import InvalidInputError, RefusedError
 
 ONCE = ("data/{}.bin", 40, 3 << 20, "same")
 
@@ -43,7 +43,7 @@ def test_one_epoch_without_rereads_is_data_read_once(make_job, group) -> None:
 def test_a_trace_without_reads_is_refused_with_what_to_do(make_job, group) -> None:
     job = make_job([group(*ONCE)], epochs=1)
     job.op[:] = 0
-    with pytest.raises(InvalidInputError, match=r"no read .*mlopt record --source DIR"):
+    with pytest.raises(RefusedError, match=r"no read .*mlopt record --source DIR"):
         make_run(job, name="empty.duckdb", sha256="")
 
 

@@ -115,6 +115,10 @@ def _check_target(trace: Path, *, force: bool) -> None:
         raise InvalidInputError(
             "there is no directory to write the trace to", where="-o", value=str(trace.parent), do="Create it"
         )
+    if trace.is_dir():
+        raise InvalidInputError(
+            "the trace's name is a directory", where=str(trace), do="Choose another with -o"
+        )
     existing = [path for path in (trace, log_path(trace)) if path.exists()]
     if existing and not force:
         raise InvalidInputError(
@@ -124,10 +128,6 @@ def _check_target(trace: Path, *, force: bool) -> None:
             if existing[0] == trace
             else f"Finish it with 'mlopt report {trace}', or replace it with --force",
             code="trace-exists",
-        )
-    if trace.is_dir():
-        raise InvalidInputError(
-            "the trace's name is a directory", where=str(trace), do="Choose another with -o"
         )
     for path in (log_path(trace), spool_path(trace)):
         path.unlink(missing_ok=True)
