@@ -1,0 +1,134 @@
+"""The example of a plugin in a package of its own: installed as a wheel, found by its entry point."""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "custom-framework"
+
+
+def build_wheel(project: Path, folder: Path) -> Path:
+    """Pack a pure package as a build tool would: no build backend is among the development tools."""
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    stem = f"{settings['name'].replace('-', '_')}-{settings['version']}"
+    info = f"{stem}.dist-info"
+    source = project / "src"
+    files = {
+        str(path.relative_to(source)): path.read_bytes()
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    points = "".join(
+        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in entries.items())
+        for group, entries in settings["entry-points"].items()
+    )
+    head = f"Metadata-Version: 2.1\nName: {settings['name']}\nVersion: {settings['version']}\n"
+    requires = "".join(f"Requires-Dist: {each}\n" for each in settings["dependencies"])
+    files[f"{info}/METADATA"] = (head + requires).encode()
+    files[f"{info}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    files[f"{info}/entry_points.txt"] = points.encode()
+    wheel = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        record = ""
+        for name, content in files.items():
+            archive.writestr(name, content)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            record += f"{name},sha256={digest},{len(content)}\n"
+        archive.writestr(f"{info}/RECORD", record + f"{info}/RECORD,,\n")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Install the example by pip into a folder of its own, and put that on the path."""
+    folder = tmp_path_factory.mktemp("installed")
+    target = folder / "site"
+    words = ["install", "--quiet", "--target", str(target), "--no-deps", "--no-index"]
+    words += ["--disable-pip-version-check", "--root-user-action", "ignore"]
+    wheel = build_wheel(EXAMPLE, folder)
+    subprocess.run([sys.executable, "-m", "pip", *words, str(wheel)], check=True, timeout=120)
+    assert (target / "mlopt_shardpack" / "rules.yaml").exists()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLOPT_")}
+    return clean | {"PYTHONPATH": str(target), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def mlopt(environment: dict[str, str], *words: str) -> tuple[int, dict[str, Any]]:
+    leave = ["--allow-plugins-as-root"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [sys.executable, "-m", "mlopt_cli.main", "plugins", *words, *leave, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_it_is_found_by_its_entry_point_and_not_loaded(environment: dict[str, str]) -> None:
+    code, answer = mlopt(environment, "list")
+    assert code == 0
+    (row,) = (row for row in answer["result"]["plugins"] if row["name"] == "shardpack")
+    assert row == {
+        "name": "shardpack",
+        "origin": "mlopt-shardpack",
+        "version": "1.0.0",
+        "location": "mlopt_shardpack.plugin:Shardpack",
+        "state": "not loaded",
+        "error": None,
+    }
+
+
+def test_it_is_loaded_when_named_and_keeps_to_the_interface(environment: dict[str, str]) -> None:
+    code, answer = mlopt(environment, "check", "--plugin", "shardpack")
+    (row,) = (row for row in answer["result"]["plugins"] if row["name"] == "shardpack")
+    assert (row["state"], row["problems"], code) == ("loaded", [], 0)
+    code, answer = mlopt(environment | {"MLOPT_PLUGINS": "shardpack"}, "check", "shardpack")
+    assert (code, answer["result"]["plugins"][0]["usable"]) == (0, True)
+
+
+def test_its_files_rules_and_hints_are_shown(environment: dict[str, str], tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"train-{number}.spk").write_bytes(b"SPK1" + bytes(100))
+    words = ("--plugin", "shardpack", "--tree", str(tmp_path), "--fact", "system.gpu_count=8")
+    code, answer = mlopt(environment, "show", *words)
+    assert code == 0
+    assert answer["result"]["detection"]["framework"] == "shardpack"
+    (shown,) = answer["result"]["plugins"]
+    rules = {rule["id"]: rule["origin"] for rule in shown["rules"]}
+    assert rules["shardpack_shard_streaming"] == {"layer": "framework", "file": "rules.yaml", "line": 8}
+    becomes = {hint["type"]: (hint["becomes"] in rules, hint["advisory"]) for hint in shown["hints"]}
+    assert becomes["distributed_coordination"] == (True, None)
+    assert becomes["training_optimization"][0] is False
+    assert becomes["training_optimization"][1]
+
+
+def test_its_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None:
+    words = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(EXAMPLE),
+        str(EXAMPLE / "tests"),
+    ]
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "11 passed" in done.stdout, done.stdout
