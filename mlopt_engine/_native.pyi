@@ -38,8 +38,15 @@ class Core:
     def held(self) -> list[dict[str, Any]]:
         """Return what the cache policies hold: ``extent`` and ``tier`` of each block."""
 
-def registry() -> dict[str, list[dict[str, Any]]]:
-    """Return what the engine has: ``policies``, ``prefetchers``, ``facts`` and ``operators``."""
+def registry() -> dict[str, list[Any]]:
+    """Return what the engine has, each with all that is known of it.
+
+    Returns
+    -------
+    dict of str to list
+        ``facts``, ``operators``, ``actions`` with their parameters, ``policies``, ``prefetchers``, and
+        the words of ``file_types``, ``file_formats`` and ``access_patterns``.
+    """
 
 def replay_cache(
     policy: str,

@@ -71,11 +71,12 @@ def _actions() -> Iterator[Entry]:
         idle = {key: meaning.says for key, meaning in foreign.items() if not meaning.enforced}
         own: dict[str, str] = {}
         if action is not None:
-            shapes = model_schema(action.parameters)["properties"]
-            own = {key: _shape(shape) for key, shape in shapes.items()}
+            own = {key: f"{each.takes}: {each.summary.rstrip('.')}" for key, each in action.listed.items()}
             idle |= {key: why for key, why in action.advisory.items() if key not in foreign}
         becomes = word.becomes if word else {}
-        carried_out = [kind for kind in becomes or [name] if kind in ACTIONS]
+        carried_out = [
+            kind for kind in becomes or [name] if kind in ACTIONS and ACTIONS[kind].not_enforced is None
+        ]
         details = {
             "carried out as": ", ".join(carried_out) or "nothing",
             "implies": {kind: _pairs(parameters) for kind, parameters in becomes.items() if parameters},

@@ -18,7 +18,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from recipes.actions import ACTIONS
 from recipes.ancestor import WORDS
-from recipes.quantities import DURATION_PATTERN, SIZE_PATTERN, parse_duration_ns, parse_size_bytes
+from recipes.quantities import (
+    DURATION_PATTERN,
+    RATE_PATTERN,
+    SIZE_PATTERN,
+    parse_duration_ns,
+    parse_rate_bytes_per_s,
+    parse_size_bytes,
+)
 from recipes.schema import RecipeModel, version_text
 from recipes.treatment import known_action_names
 from recipes.vocabulary import CONDITION_TYPES, vocabulary
@@ -29,6 +36,7 @@ SCHEMA_FILE = Path(__file__).parent / "schema.json"
 
 _QUANTITIES = {
     parse_size_bytes: (SIZE_PATTERN, "A size: 64MiB, 10G, or a number of bytes."),
+    parse_rate_bytes_per_s: (RATE_PATTERN, "A rate: 60MB/s, 1GiB/s, or a number of bytes per second."),
     parse_duration_ns: (DURATION_PATTERN, "A duration: 5ms, 60s, 2h, immutable, or a number of seconds."),
 }
 

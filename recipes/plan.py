@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from recipes.policies import DEFAULT_POLICY, POLICIES
+from recipes.actions import ACTIONS
+from recipes.policies import POLICIES
 from recipes.recipe import Recipe
 
 __all__ = ["Plan", "compile_plan"]
 
 PLAN_VERSION = 1
-# What the engine assumes for a prefetch action that sets no share.
-DEFAULT_STAGING_SHARE = 0.1
+# What the engine keeps free for the blocks ahead of a stream action's readers.
+STREAM_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,15 @@ def kernel_share(recipe: Recipe) -> float:
     kernel: set[tuple[str, float]] = set()
     daemon: set[tuple[str, float]] = set()
     for order, kind, parameters in _actions(recipe):
-        if kind == "cache" and parameters.get("policy") != "none":
-            policy = parameters.get("policy", DEFAULT_POLICY)
-            share = float(parameters.get("share", 1.0))
+        complete = ACTIONS[kind].defaults | parameters
+        if kind == "cache" and complete["policy"] != "none":
             # Equal actions of several rules are one class and share one cap.
-            identity = (json.dumps(parameters, sort_keys=True), share)
-            (kernel if POLICIES[policy].part == "kernel" else daemon).add(identity)
-        if kind == "prefetch" and parameters.get("mode") != "none":
-            daemon.add((f"staging {order}", float(parameters.get("share", DEFAULT_STAGING_SHARE))))
+            identity = (json.dumps(complete, sort_keys=True), float(complete["share"]))
+            (kernel if POLICIES[complete["policy"]].part == "kernel" else daemon).add(identity)
+        if kind == "prefetch" and complete["mode"] != "none":
+            daemon.add((f"staging {order}", float(complete["share"])))
+        if kind == "stream":
+            daemon.add((f"stream {order}", STREAM_SHARE))
     need_kernel = min(1.0, sum(share for _, share in kernel))
     need_daemon = min(1.0, sum(share for _, share in daemon))
     if need_kernel == 0.0:

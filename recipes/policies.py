@@ -7,7 +7,7 @@ from typing import Literal
 
 from mlopt_engine import registry
 
-__all__ = ["DEFAULT_POLICY", "POLICIES", "Policy"]
+__all__ = ["POLICIES", "Policy"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,6 @@ class Policy:
     part: Literal["kernel", "daemon"]
     simulation_only: bool = False
 
-
-# What the engine assumes where no rule names a policy.
-DEFAULT_POLICY = "lru"
 
 # Where each policy's blocks live is what it must see: without seeing hits, pages can be held in the kernel.
 POLICIES: dict[str, Policy] = {

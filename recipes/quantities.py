@@ -1,10 +1,18 @@
-"""Sizes and durations as recipes write them: ``64MiB``, ``10G``, ``5ms``, ``60s``."""
+"""Sizes, durations and rates as recipes write them: ``64MiB``, ``10G``, ``5ms``, ``60s``, ``60MB/s``."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["DURATION_PATTERN", "FOREVER_NS", "SIZE_PATTERN", "parse_duration_ns", "parse_size_bytes"]
+__all__ = [
+    "DURATION_PATTERN",
+    "FOREVER_NS",
+    "RATE_PATTERN",
+    "SIZE_PATTERN",
+    "parse_duration_ns",
+    "parse_rate_bytes_per_s",
+    "parse_size_bytes",
+]
 
 # What the plan means by "immutable": the largest value of its 64 bits.
 FOREVER_NS = (1 << 64) - 1
@@ -27,6 +35,7 @@ def _pattern(units: dict[str, int]) -> str:
 
 
 SIZE_PATTERN = _pattern(_SIZES)
+RATE_PATTERN = SIZE_PATTERN.removesuffix("$") + r"/\s*[sS]\s*$"
 DURATION_PATTERN = f"^immutable$|{_pattern(_DURATIONS)}"
 
 
@@ -72,6 +81,33 @@ def parse_duration_ns(value: object) -> int:
     if value == "immutable":
         return FOREVER_NS
     return _parse(value, _DURATIONS, "a duration such as 60s or 5ms", bare=10**9)
+
+
+def parse_rate_bytes_per_s(value: object) -> int:
+    """Read a rate.
+
+    Parameters
+    ----------
+    value : object
+        An integer [bytes/s] or a text such as ``60MB/s``.
+
+    Returns
+    -------
+    int
+        The rate [bytes/s].
+
+    Raises
+    ------
+    ValueError
+        When it is none; the text says what is expected.
+    """
+    expected = "a rate such as 60MB/s or a number of bytes per second"
+    if isinstance(value, str):
+        amount, slash, per = value.rpartition("/")
+        if not slash or per.strip().lower() != "s":
+            raise ValueError(f"{value!r} is not {expected}")
+        value = amount
+    return _parse(value, _SIZES, expected, bare=1)
 
 
 def _parse(value: object, units: dict[str, int], expected: str, *, bare: int) -> int:

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from recipes.quantities import parse_duration_ns, parse_size_bytes
+from recipes.quantities import parse_duration_ns, parse_rate_bytes_per_s, parse_size_bytes
 
 __all__ = [
     "ActionModel",
     "ConditionModel",
     "Duration",
     "Model",
+    "Rate",
     "RecipeModel",
     "RuleModel",
     "SettingsModel",
@@ -24,6 +25,7 @@ __all__ = [
 
 Size = Annotated[int, BeforeValidator(parse_size_bytes)]
 Duration = Annotated[int, BeforeValidator(parse_duration_ns)]
+Rate = Annotated[int, BeforeValidator(parse_rate_bytes_per_s)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 

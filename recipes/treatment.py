@@ -79,7 +79,7 @@ class Treatment:
         Returns
         -------
         list of dict
-            Enforced actions, one per type, in the order of the rule.
+            Canonical actions, one per type, in the order of the rule.
         """
         if not rule.actions:
             self.remarks.report("MLO143", "a rule needs at least one action", path, "Add 'actions:'")
@@ -95,7 +95,7 @@ class Treatment:
             self._seen.add(action.type)
             parts += self._parts(place, action)
         types = dict.fromkeys(part.type for part in parts)
-        merged = (self._compile(kind, self._merge(kind, parts)) for kind in types if kind in ACTIONS)
+        merged = (self._compile(kind, self._merge(kind, parts)) for kind in types)
         return [action for action in merged if action is not None]
 
     def _check_target(self, place: Path, action: ActionModel) -> None:
@@ -116,8 +116,8 @@ class Treatment:
             self.remarks.warn_once(f"action {word.name}", "MLO201", message, (*place, "type"))
             return
         for kind, parameters in self._translated(place, word, action).items():
-            if kind not in ACTIONS:
-                self._not_enforced((*place, "type"), word, kind)
+            if ACTIONS[kind].not_enforced is not None:
+                self._not_enforced((*place, "type"), word, ACTIONS[kind])
             yield _Part(place, word.name, kind, parameters)
 
     def _unknown(self, path: Path, name: str) -> None:
@@ -128,11 +128,12 @@ class Treatment:
         message = f"unknown action '{name}' has no effect"
         self.remarks.warn_once(f"action {name}", "MLO201", message, path, f"Known: {', '.join(CANONICAL)}")
 
-    def _not_enforced(self, path: Path, word: Word, kind: str) -> None:
-        message = f"action '{word.name}' is not enforced yet"
-        if word.name != kind:
-            rest = [other for other in word.becomes if other in ACTIONS]
-            message = f"action '{word.name}': {'its part ' if rest else ''}'{kind}' is not enforced yet"
+    def _not_enforced(self, path: Path, word: Word, kind: ActionType) -> None:
+        message = f"action '{word.name}' is not enforced yet: {kind.not_enforced}"
+        if word.name != kind.name:
+            rest = [other for other in word.becomes if ACTIONS[other].not_enforced is None]
+            part = f"{'its part ' if rest else ''}'{kind.name}'"
+            message = f"action '{word.name}': {part} is not enforced yet: {kind.not_enforced}"
         self.remarks.warn_once(f"action {word.name}", "MLO201", message, path)
 
     def _translated(self, place: Path, word: Word, action: ActionModel) -> dict[str, dict[str, Value]]:
@@ -211,7 +212,11 @@ class Treatment:
         parameters, problems = kind.compile(kind.parameters.model_validate(values))
         for problem in problems:
             part, value = usable[problem.parameter]
-            self.remarks.report(problem.code, problem.message, part.path(value), problem.do)
+            if problem.code.startswith("MLO2"):
+                topic = f"{name} {problem.message}"
+                self.remarks.warn_once(topic, problem.code, problem.message, part.path(value), problem.do)
+            else:
+                self.remarks.report(problem.code, problem.message, part.path(value), problem.do)
         return {"type": name, "parameters": parameters}
 
     def _is_usable(self, kind: ActionType, parameter: str, part: _Part, value: Value) -> bool:

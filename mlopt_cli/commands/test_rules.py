@@ -181,8 +181,7 @@ def _sizes(value: Any) -> str:
 
 def _action_line(entry: dict[str, Any]) -> str:
     parts = []
-    for name in ("cache", "prefetch"):
-        action = entry["action"][name]
+    for name, action in entry["action"].items():
         if action is None:
             continue
         origin = entry["origin"]

@@ -1,53 +1,23 @@
-"""cache: keep blocks of a file in the memory tier."""
+"""cache: what the engine's list does not say of it."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from recipes.actions.base import ActionType, Problem
+from recipes.actions.base import Problem, Values, action_type
 from recipes.findings import nearest
 from recipes.policies import POLICIES
-from recipes.schema import Duration, Model, Share
 
-__all__ = ["CACHE", "CacheParameters"]
-
-
-class CacheParameters(Model):
-    """Parameters of ``cache`` as written; None is left open."""
-
-    tier: Literal["memory", "disk", "both"] | None = None
-    policy: str | None = None
-    pin: bool | None = None
-    share: Share | None = None
-    immutable: bool | None = None
-    staleness: Duration | None = None
-    lock: bool | None = None
-    priority: Literal["low", "normal", "high"] | None = None
+__all__ = ["CACHE"]
 
 
-def _compile(written: CacheParameters) -> tuple[dict[str, Any], list[Problem]]:
-    problems = []
-    policy = written.policy
-    if written.pin is not None:
-        if policy is not None and (policy == "pinned") != written.pin:
-            problems.append(
-                Problem("MLO154", "pin", f"'pin' contradicts policy '{policy}'", "Keep one of the two")
-            )
-        policy = "pinned" if written.pin else policy
-    if policy is not None:
-        problems += _check_policy(policy)
-    if written.tier not in (None, "memory"):
-        message = f"tier '{written.tier}' is not enforced yet, the memory tier is used"
-        problems.append(Problem("MLO202", "tier", message))
-    plan = {
-        "policy": policy,
-        "share": written.share,
-        "immutable": written.immutable,
-        "staleness_ns": written.staleness,
-        "lock": written.lock,
-        "priority": written.priority,
-    }
-    return {name: value for name, value in plan.items() if value is not None}, problems
+def _rewrite(written: Values) -> tuple[Values, list[Problem]]:
+    values, problems = dict(written), []
+    pin, policy = values.pop("pin", None), values.get("policy")
+    if pin is not None and policy is not None and (policy == "pinned") != pin:
+        message = f"'pin' contradicts policy '{policy}'"
+        problems.append(Problem("MLO154", "pin", message, "Keep one of the two"))
+    elif pin:
+        values["policy"] = "pinned"
+    return values, problems + (_check_policy(policy) if policy is not None else [])
 
 
 def _check_policy(policy: str) -> list[Problem]:
@@ -62,14 +32,12 @@ def _check_policy(policy: str) -> list[Problem]:
     return [Problem("MLO151", "policy", f"unknown policy '{policy}'", remedy)]
 
 
-CACHE = ActionType(
-    name="cache",
-    summary="Keep blocks of a file in the memory tier.",
-    parameters=CacheParameters,
-    compile=_compile,
+CACHE = action_type(
+    "cache",
+    rewrite=_rewrite,
+    checks_words_of=["policy"],
     advisory={
-        "retention": "blocks leave when the tier needs room",
-        "retention_time": "blocks leave when the tier needs room",
+        "retention_time": "'retention' says how long blocks stay",
         "cache_strategy": "'policy' chooses what stays",
         "strategy": "'policy' chooses what stays",
         "eviction_policy": "'policy' chooses what stays",

@@ -1,37 +1,13 @@
-"""prefetch: fetch ahead of the readers."""
+"""prefetch: what the engine's list does not say of it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from recipes.actions.base import action_type
 
-from pydantic import Field
+__all__ = ["PREFETCH"]
 
-from recipes.actions.base import ActionType, Problem
-from recipes.schema import Model, Share, Size
-
-__all__ = ["PREFETCH", "PrefetchParameters"]
-
-
-class PrefetchParameters(Model):
-    """Parameters of ``prefetch`` as written; None is left open."""
-
-    mode: Literal["sequential", "whole_file", "sequence", "epoch_set", "none"] | None = None
-    share: Share | None = None
-    window_bytes: Annotated[Size, Field(ge=4096, le=1 << 40)] | None = None
-    files: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    depth: Annotated[int, Field(ge=1, le=4096)] | None = None
-    trigger: Literal["open", "read", "hint"] | None = None
-
-
-def _compile(written: PrefetchParameters) -> tuple[dict[str, Any], list[Problem]]:
-    return written.model_dump(exclude_none=True), []
-
-
-PREFETCH = ActionType(
-    name="prefetch",
-    summary="Fetch ahead of the readers, into a share of the memory tier.",
-    parameters=PrefetchParameters,
-    compile=_compile,
+PREFETCH = action_type(
+    "prefetch",
     advisory={
         "chunk_size": "fetches are whole blocks of settings.block_size",
         "prefetch_size": "'window_bytes' says how far ahead",

@@ -36,6 +36,13 @@ CODES = (
         a_recipe(action="{type: cache, parameters: {policy: lru, pin: true}}"),
     ),
     Code(
+        "MLO155",
+        "A parameter's value cannot be honoured",
+        "The engine always works the other way; to take the value and do otherwise would deceive.",
+        "Leave the parameter out, or write the value that is carried out.",
+        a_recipe(action="{type: coordinate, parameters: {single_flight: false}}"),
+    ),
+    Code(
         "MLO180",
         "A parameter of the ancestor's vocabulary cannot be used",
         "Its action is known, and its value is none that the word ever took.",

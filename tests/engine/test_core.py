@@ -139,6 +139,11 @@ def test_the_registry_describes_what_there_is() -> None:
     for entry in listed["policies"] + listed["prefetchers"]:
         assert entry["summary"].endswith("."), entry
         assert entry["needs"] in {"misses", "opens", "reads"}, entry
+    for entry in listed["actions"]:
+        assert entry["enforced"] == (entry["not_enforced"] is None), entry
+        for parameter in entry["parameters"]:
+            assert parameter["summary"].endswith("."), parameter
+            assert (parameter["kind"] == "word") == (parameter["words"] is not None), parameter
     assert len(listed["facts"]) > 3
     assert {"equals", "less_than", "glob"} <= {entry["name"] for entry in listed["operators"]}
 

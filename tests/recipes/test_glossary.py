@@ -68,7 +68,7 @@ def test_facts_are_found_as_conditions_name_them() -> None:
 
 
 def test_parameters_are_told_with_their_range() -> None:
-    assert only("cache", "action").details["parameters"]["share"] == "a number from 0 to 1"
+    assert only("cache", "action").details["parameters"]["share"].startswith("a number from 0 to 1: ")
 
 
 def test_a_word_one_letter_away_is_suggested() -> None:

@@ -271,11 +271,32 @@ def test_a_good_recipe_has_no_findings() -> None:
             id="unknown mode",
         ),
         pytest.param(
-            recipe_text(action="{type: stream}"),
+            recipe_text(action="{type: compress}"),
             "MLO201",
-            "stream",
-            "not enforced yet",
+            "compress",
+            "no disk tier",
             id="canonical action to come",
+        ),
+        pytest.param(
+            recipe_text(action="{type: coordinate, parameters: {scope: cluster}}"),
+            "MLO202",
+            "cluster",
+            "scope is the node",
+            id="value to come",
+        ),
+        pytest.param(
+            recipe_text(action="{type: coordinate, parameters: {single_flight: false}}"),
+            "MLO155",
+            "false",
+            "never fetches one block twice",
+            id="value that nothing can honour",
+        ),
+        pytest.param(
+            recipe_text(action="{type: coordinate, parameters: {skope: node}}"),
+            "MLO120",
+            "skope",
+            "'scope'",
+            id="parameter of an action without remarks",
         ),
         pytest.param(
             recipe_text(action="{type: chunked_load}"),
@@ -344,8 +365,8 @@ def test_a_rule_that_only_asks_for_what_nothing_measures_can_never_fire() -> Non
 
 
 def test_a_name_that_is_not_enforced_is_warned_of_once() -> None:
-    text = recipe_text(action="{type: stream}, {type: coordinate}")
-    text += f"  - id: b\n    conditions: [{CONDITION}]\n    actions: [{{type: stream}}]\n"
+    text = recipe_text(action="{type: compress}, {type: teleport}")
+    text += f"  - id: b\n    conditions: [{CONDITION}]\n    actions: [{{type: compress}}]\n"
     assert [finding.code for finding in findings(text)] == ["MLO201", "MLO201"]
 
 
@@ -356,7 +377,7 @@ def test_null_rule_and_duplicate_ids_are_found_beside_problems_of_other_rules() 
 
 
 def test_errors_come_in_the_order_of_the_file_and_before_warnings() -> None:
-    found = findings("rules:\n  - id: a\n    actions: [{type: stream}]\nsetings: {}\n")
+    found = findings("rules:\n  - id: a\n    actions: [{type: teleport}]\nsetings: {}\n")
     assert [finding.code for finding in found] == ["MLO141", "MLO120", "MLO210", "MLO210", "MLO201"]
 
 

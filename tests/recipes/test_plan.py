@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recipes
-from mlopt_engine import Rules
+from mlopt_engine import Rules, registry
 from recipes import RecipeError
 from recipes.actions import ACTIONS
 from recipes.vocabulary import CONDITION_TYPES, vocabulary
@@ -51,7 +51,10 @@ def test_plan_of_the_normative_example() -> None:
     (rule,) = plan["rules"]
     assert rule["conditions"][1]["value"] == 1 << 20
     assert rule["actions"] == [
-        {"type": "cache", "parameters": {"policy": "pinned", "share": 0.6, "immutable": True}},
+        {
+            "type": "cache",
+            "parameters": {"tier": "memory", "policy": "pinned", "share": 0.6, "immutable": True},
+        },
         {"type": "prefetch", "parameters": {"mode": "epoch_set", "share": 0.2}},
     ]
     assert rule["origin"]["layer"] == "built-in"
@@ -179,12 +182,30 @@ def test_every_fact_of_the_engine_can_be_asked_for_and_every_property_has_a_fact
     assert comparisons | {"equals", "contains", "matches", "in", "glob"} <= set(vocabulary().operators)
 
 
+def test_the_actions_are_those_of_the_engine_and_each_default_is_one_that_recipes_may_write() -> None:
+    listed = registry()["actions"]
+    assert [entry["name"] for entry in listed] == list(ACTIONS)
+    for entry in listed:
+        action = ACTIONS[entry["name"]]
+        written = {
+            each["name"]: each["default"] / 1e9 if each["kind"] == "duration" else each["default"]
+            for each in entry["parameters"]
+            if each["default"] is not None
+        }
+        assert written, entry["name"]
+        assert action.parameters.model_validate(written).model_dump(exclude_none=True)
+
+
 @pytest.mark.parametrize("action", list(ACTIONS))
-def test_every_parameter_of_an_enforced_action_is_taken_by_the_engine(action: str) -> None:
+def test_every_parameter_of_an_action_is_taken_by_the_engine(action: str) -> None:
     values = {
-        "cache": "tier: memory, policy: fifo, share: 0.5, immutable: true, staleness: 1s, "
+        "cache": "tier: memory, policy: fifo, share: 0.5, immutable: true, staleness: 1s, retention: 2h, "
         "lock: true, priority: high",
         "prefetch": "mode: sequence, share: 0.5, window_bytes: 1MiB, files: 2, depth: 3, trigger: hint",
+        "stream": "chunk_bytes: 4MiB, streams: 8, drop_behind: false",
+        "coordinate": "single_flight: true, scope: process",
+        "compress": "codec: lz4, level: 2, min_ratio: 1.5",
+        "prioritize": "class: background, weight: 10, limit_bytes_per_s: 60MB/s",
     }[action]
     named = {pair.split(":")[0] for pair in values.split(", ")}
     assert named | {"pin"} >= ACTIONS[action].parameters.model_fields.keys()
@@ -194,3 +215,22 @@ def test_every_parameter_of_an_enforced_action_is_taken_by_the_engine(action: st
     decision = json.loads(Rules(plan.json).decide(b"a", 1))
     (written,) = json.loads(plan.json)["rules"][0]["actions"]
     assert decision[action] == written["parameters"]
+    assert [name for name in ACTIONS if decision[name]] == [action]
+
+
+def test_rates_and_times_reach_the_plan_in_base_units() -> None:
+    plan = recipes.compile_plan(
+        recipe_with(
+            "{type: prioritize, parameters: {limit_bytes_per_s: 60MB/s}}, "
+            "{type: cache, parameters: {retention: 1h}}"
+        ),
+        memory_bytes=MEMORY,
+    )
+    prioritize, cache = json.loads(plan.json)["rules"][0]["actions"]
+    assert prioritize["parameters"] == {"limit_bytes_per_s": 60_000_000}
+    assert cache["parameters"] == {"retention_ns": 3600 * 10**9}
+
+
+def test_pin_is_the_policy_pinned() -> None:
+    plan = recipes.compile_plan(recipe_with("{type: cache, parameters: {pin: true}}"), memory_bytes=MEMORY)
+    assert json.loads(plan.json)["rules"][0]["actions"][0]["parameters"] == {"policy": "pinned"}

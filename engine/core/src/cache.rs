@@ -497,7 +497,7 @@ impl Core {
         let decisions: Vec<Decision> = (0..self.catalog.files.len() as u32)
             .map(|file| rules.decide(&self.catalog.facts(FileId(file)), &self.live_facts(FileId(file))))
             .collect();
-        let caches = decisions.iter().filter_map(|decision| decision.cache.clone());
+        let caches = decisions.iter().filter_map(|decision| decision.cache);
         for action in caches.collect::<Vec<_>>() {
             CacheClass::new(action, plan.tiers.memory.bytes)?; // refuse before anything is changed
         }

@@ -17,7 +17,7 @@ pub(crate) struct CacheClass {
 
 impl CacheClass {
     pub(crate) fn new(action: CacheAction, tier_bytes: u64) -> Result<CacheClass, CoreError> {
-        let info = PolicyInfo::find(&action.policy)
+        let info = PolicyInfo::find(action.policy)
             .ok_or_else(|| CoreError::Plan(format!("unknown cache policy '{}'", action.policy)))?;
         Ok(CacheClass {
             policy: info.make(),

@@ -20,6 +20,7 @@ mod filetype;
 pub mod journal;
 mod plan;
 pub mod prefetch;
+mod registry;
 mod residency;
 pub mod rules;
 mod stats;
@@ -27,7 +28,9 @@ mod transient;
 mod units;
 
 pub use action::{
-    AppliedRule, CacheAction, CachePriority, Decision, PrefetchAction, PrefetchMode, Trigger, Winner,
+    Action, AppliedRule, CacheAction, CachePriority, CompressAction, CoordinateAction, Decision, Parameter,
+    ParameterKind, PrefetchAction, PrioritizeAction, PriorityClass, Scope, Set, StreamAction, Trigger,
+    Winner,
 };
 pub use cache::Core;
 pub use catalog::Catalog;
@@ -38,6 +41,7 @@ pub use filetype::{DetectedBy, Detection, FIRST_BYTES, FORMATS, FileType, Format
 pub use plan::{
     ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
 };
+pub use registry::registry;
 pub use rules::{AccessPattern, LiveFacts, Rules};
 pub use stats::{Stats, Tally};
 pub use units::{Extent, FetchId, FileId, Nanos, ReaderId, TicketId, Version};

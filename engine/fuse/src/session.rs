@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::unbounded;
 use fuser::{BackgroundSession, Config, Session, SessionACL};
-use mlopt_core::{Plan, PrefetchMode};
+use mlopt_core::Plan;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
@@ -293,14 +293,11 @@ fn serve(
 
 /// Held classes and sets need each inode to exist, before anybody asks for it.
 fn wants_walk(plan: &Plan) -> bool {
-    let sets = serde_json::to_value(PrefetchMode::EpochSet).unwrap_or_default();
     plan.rules.iter().flat_map(|rule| &rule.actions).any(|action| {
-        action.kind == "prefetch" && action.parameters.get("mode") == Some(&sets)
-            || action.kind == "cache"
-                && action
-                    .parameters
-                    .get("policy")
-                    .is_some_and(|policy| policy == "pinned")
+        let asks = |kind, name, word| {
+            action.kind == kind && action.parameters.get(name).is_some_and(|value| value == word)
+        };
+        asks("prefetch", "mode", "epoch_set") || asks("cache", "policy", "pinned")
     })
 }
 

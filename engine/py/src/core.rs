@@ -2,9 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mlopt_core::eviction::POLICIES;
-use mlopt_core::prefetch::PREFETCHERS;
-use mlopt_core::rules::{FACTS, OPERATORS};
 use mlopt_core::{CoreError, Event, Nanos, Plan};
 use mlopt_sim::Accesses;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
@@ -76,16 +73,10 @@ impl Core {
     }
 }
 
-/// List cache policies, prefetchers, facts and operators.
+/// Return facts, operators, actions, policies and prefetchers with all that is known of them.
 #[pyfunction]
 pub fn registry(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let all = json!({
-        "policies": POLICIES,
-        "prefetchers": PREFETCHERS,
-        "facts": FACTS,
-        "operators": OPERATORS,
-    });
-    to_python(py, &all)
+    to_python(py, &mlopt_core::registry())
 }
 
 /// Count the misses of a policy over a sequence of accesses.

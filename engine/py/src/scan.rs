@@ -260,10 +260,7 @@ impl RuleScan {
         entry.insert("rules".into(), json!(explanation.rules));
         entry.insert("origin".into(), self.origin(&explanation.decision));
         let decision = explanation.decision;
-        entry.insert(
-            "action".into(),
-            json!({"cache": decision.cache, "prefetch": decision.prefetch}),
-        );
+        entry.insert("action".into(), decision.actions());
         entry.into()
     }
 

@@ -59,6 +59,8 @@ pub struct PolicyInfo {
     pub simulation_only: bool,
     /// The parameters that it reads beside those of every cache action.
     pub parameters: &'static [&'static str],
+    /// Where it comes from.
+    pub source: &'static str,
     #[serde(skip)]
     make: fn() -> Box<dyn Eviction>,
 }
@@ -71,6 +73,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         needs: Needs::Reads,
         simulation_only: true,
         parameters: &[],
+        source: "Belady, IBM Systems Journal 5(2), 1966.",
         make: || Box::new(Belady::default()),
     },
     PolicyInfo {
@@ -79,6 +82,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         needs: Needs::Misses,
         simulation_only: false,
         parameters: &[],
+        source: "Belady, IBM Systems Journal 5(2), 1966.",
         make: || Box::new(Fifo::default()),
     },
     PolicyInfo {
@@ -87,6 +91,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         needs: Needs::Reads,
         simulation_only: false,
         parameters: &[],
+        source: "Mattson et al., IBM Systems Journal 9(2), 1970.",
         make: || Box::new(Lru::default()),
     },
     PolicyInfo {
@@ -95,6 +100,7 @@ pub const POLICIES: &[PolicyInfo] = &[
         needs: Needs::Misses,
         simulation_only: false,
         parameters: &[],
+        source: "MinIO in Mohan et al., Analyzing and mitigating data stalls in DNN training, VLDB 2021.",
         make: || Box::new(Pinned),
     },
 ];

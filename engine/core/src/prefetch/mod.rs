@@ -10,7 +10,7 @@ mod whole_file;
 
 use serde::Serialize;
 
-use crate::action::{PrefetchAction, PrefetchMode};
+use crate::action::PrefetchAction;
 use crate::catalog::Catalog;
 use crate::eviction::Needs;
 use crate::{FileId, ReaderId};
@@ -66,10 +66,12 @@ pub struct PrefetcherInfo {
     pub summary: &'static str,
     /// What it must see.
     pub needs: Needs,
+    /// Needs the future, which only a simulation has.
+    pub simulation_only: bool,
     /// The parameters that it reads.
     pub parameters: &'static [&'static str],
-    #[serde(skip)]
-    mode: PrefetchMode,
+    /// Where it comes from.
+    pub source: &'static str,
     #[serde(skip)]
     make: fn(&PrefetchAction) -> Box<dyn Prefetcher>,
 }
@@ -80,38 +82,42 @@ pub const PREFETCHERS: &[PrefetcherInfo] = &[
         name: "epoch_set",
         summary: "Fetches whatever of the class was not read in this epoch: for shuffled epochs.",
         needs: Needs::Misses,
+        simulation_only: false,
         parameters: &["share", "depth"],
-        mode: PrefetchMode::EpochSet,
+        source: "This project: every file of a set is read once per epoch, see the module's documentation.",
         make: |action| Box::new(epoch_set::EpochSet::new(action)),
     },
     PrefetcherInfo {
         name: "sequence",
         summary: "Fetches the next files of a hinted order, or of the order of the epoch before.",
         needs: Needs::Misses,
+        simulation_only: false,
         parameters: &["share", "depth", "files"],
-        mode: PrefetchMode::Sequence,
+        source: "Hints as in Patterson et al., Informed prefetching and caching, SOSP 1995.",
         make: |action| Box::new(sequence::Sequence::new(action)),
     },
     PrefetcherInfo {
         name: "sequential",
         summary: "Fetches ahead of each reader within a file, in a window that doubles while it reads on.",
         needs: Needs::Misses,
+        simulation_only: false,
         parameters: &["share", "depth", "window_bytes"],
-        mode: PrefetchMode::Sequential,
+        source: "Fengguang, Hongsheng and Chenfeng, On the design of a new Linux readahead framework, 2008.",
         make: |action| Box::new(sequential::Sequential::new(action)),
     },
     PrefetcherInfo {
         name: "whole_file",
         summary: "Fetches the rest of a file when its first byte is touched.",
         needs: Needs::Misses,
+        simulation_only: false,
         parameters: &["share", "depth", "trigger"],
-        mode: PrefetchMode::WholeFile,
+        source: "Read-ahead without a window, for files that are always read to the end.",
         make: |action| Box::new(whole_file::WholeFile::new(action)),
     },
 ];
 
 /// Start the prefetcher that an action names.
 pub fn make(action: &PrefetchAction) -> Option<Box<dyn Prefetcher>> {
-    let info = PREFETCHERS.iter().find(|info| info.mode == action.mode)?;
+    let info = PREFETCHERS.iter().find(|info| info.name == action.mode)?;
     Some((info.make)(action))
 }

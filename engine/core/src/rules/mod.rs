@@ -10,7 +10,6 @@
 //! `max_rules` take part. Arithmetic is IEEE double in the order of the conditions, so that a model in another
 //! language gives the same bits.
 
-mod compose;
 mod condition;
 mod explain;
 mod facts;
@@ -19,7 +18,6 @@ mod operators;
 
 use std::cmp::Ordering;
 
-use compose::{Composed, Patch};
 use condition::Condition;
 use facts::FileView;
 use serde_json::Value;
@@ -29,7 +27,7 @@ pub use explain::{ConditionReport, Explanation, RuleReport};
 pub use facts::{AccessPattern, FACTS, FactInfo, FactKind, FactSource, LiveFacts};
 pub use operators::{OPERATORS, OperatorInfo, ValueShape};
 
-use crate::action::{AppliedRule, Decision};
+use crate::action::{AppliedRule, Composed, Decision, Patch};
 use crate::{ConditionSpec, CoreError, FileFacts, Match, Plan, RuleSpec};
 
 struct Rule {
@@ -106,12 +104,7 @@ impl Rules {
         for &AppliedRule { rule, .. } in &applied {
             self.rules[rule].patch.apply(rule, &mut composed);
         }
-        let mut decision = Decision {
-            applied,
-            ..Decision::default()
-        };
-        composed.finish(&mut decision);
-        decision
+        composed.finish(applied)
     }
 
     fn stronger_first(&self, a: &AppliedRule, b: &AppliedRule) -> Ordering {
