@@ -14,6 +14,7 @@ use crate::fetching::Fetch;
 use crate::prefetch::{BlockRef, SeenRead};
 use crate::rules::{Explanation, LiveFacts, Rules};
 use crate::stats::Stats;
+use crate::trail::Trail;
 use crate::transient::Transient;
 use crate::{
     AccessPattern, CoreError, Decision, Effect, Event, Extent, FetchId, FileFacts, FileId, Nanos, Plan,
@@ -31,7 +32,6 @@ const PATTERN_READS: u8 = 3;
 /// A read that waits for blocks.
 pub(crate) struct Waiting {
     pub(crate) extent: Extent,
-    pub(crate) reader: ReaderId,
     pub(crate) missing: u32,
     pub(crate) from: ServedFrom,
 }
@@ -55,8 +55,11 @@ pub struct Core {
     /// Blocks in the daemon that no policy owns: read in part or waited for, and staged unread.
     pub(crate) passing: Transient,
     pub(crate) staged: Transient,
-    /// The block that each reader read last: its kernel pages may go when the reader moves on.
-    last_block: FxHashMap<ReaderId, Slot>,
+    /// Blocks whose pages only pass through the kernel.
+    pub(crate) trail: Trail,
+    /// What may trail at least, learned from blocks that left too early [bytes].
+    pub(crate) trail_reserve: u64,
+    pub(crate) demands: u32,
     /// Blocks whose kernel pages are being dropped, and those pages [bytes].
     pub(crate) dropping: u32,
     pub(crate) dropping_bytes: u64,
@@ -93,7 +96,9 @@ impl Core {
             waiting: FxHashMap::default(),
             passing: Transient::default(),
             staged: Transient::default(),
-            last_block: FxHashMap::default(),
+            trail: Trail::default(),
+            trail_reserve: 0,
+            demands: 0,
             dropping: 0,
             dropping_bytes: 0,
             demand_bytes: 0,
@@ -356,6 +361,10 @@ impl Core {
         if self.has_live_rules {
             self.observe(&extent)?;
         }
+        let (goes_on, spent) = self.trail.follow(reader, &extent, &self.catalog);
+        for slot in spent {
+            self.spend(slot);
+        }
         let prefetch = self.catalog.files[extent.file.0 as usize].prefetch;
         if prefetch != NONE {
             let seen = SeenRead {
@@ -372,13 +381,12 @@ impl Core {
         let blocks = (extent.offset / block_bytes) as u32..=((extent.end() - 1) / block_bytes) as u32;
         let mut read = Waiting {
             extent,
-            reader,
             missing: 0,
             from: ServedFrom::Resident,
         };
         for index in blocks {
             let slot = self.catalog.ensure_slot(extent.file, index);
-            let (from, is_missing) = self.want(slot, ticket);
+            let (from, is_missing) = self.want(slot, ticket, goes_on);
             read.from = farther(read.from, from);
             read.missing += u32::from(is_missing);
             self.catalog.blocks[slot as usize].pins += 1;
@@ -392,13 +400,13 @@ impl Core {
     }
 
     /// See to it that a block is held or on its way; say where it comes from and whether it must be waited for.
-    fn want(&mut self, slot: Slot, ticket: TicketId) -> (ServedFrom, bool) {
+    fn want(&mut self, slot: Slot, ticket: TicketId, goes_on: bool) -> (ServedFrom, bool) {
         let block = &self.catalog.blocks[slot as usize];
         if block.is_in_daemon {
-            let from = match (block.is_resident, block.staged != NONE) {
+            // what is neither held nor came ahead is still here from a demand fetch of the same pass
+            let from = match (block.is_resident, block.came_ahead) {
                 (true, _) => ServedFrom::Resident,
                 (false, true) => ServedFrom::Prefetched,
-                // still here from a demand fetch of the same pass
                 (false, false) => ServedFrom::Source,
             };
             return (from, false);
@@ -406,6 +414,7 @@ impl Core {
         if let Some(id) = block.fetch {
             return (self.join(id, ticket), true);
         }
+        self.note_early_leave(slot, goes_on);
         self.demand(slot, ticket);
         (ServedFrom::Source, true)
     }
@@ -432,11 +441,6 @@ impl Core {
                 self.dropping_bytes += u64::from(entered);
             }
             self.stats.kernel_bytes += u64::from(entered);
-            if let Some(before) = self.last_block.insert(read.reader, slot)
-                && before != slot
-            {
-                self.moved_on(before);
-            }
             self.was_read(slot, &part);
         }
     }
@@ -455,12 +459,7 @@ impl Core {
         for ticket in stale {
             self.fail(ticket, ESTALE);
         }
-        let size = self.catalog.files[file.0 as usize].size;
-        for slot in self.catalog.slots(&Extent {
-            file,
-            offset: 0,
-            length: size,
-        }) {
+        for slot in self.catalog.slots(&self.catalog.whole(file)) {
             self.forget_block(slot);
         }
         self.catalog.files[file.0 as usize].is_dead = true;

@@ -39,10 +39,14 @@ pub(crate) struct Block {
     pub(crate) is_resident: bool,
     /// The driver holds its bytes.
     pub(crate) is_in_daemon: bool,
+    /// A prefetch brought the bytes that the driver holds.
+    pub(crate) came_ahead: bool,
     /// Its last page is left out of the kernel on purpose.
     pub(crate) is_sentinel: bool,
     /// How often the kernel lost it against our will.
     pub(crate) losses: u8,
+    /// The count of demand fetches when it had to leave while its pages might still be read; 0 if it had not.
+    pub(crate) left_early: u32,
 }
 
 /// One version of one file.
@@ -179,6 +183,15 @@ impl Catalog {
         let last = (extent.end() - 1) / self.block_bytes;
         let last = (last as u32 + 1).min(known.size.div_ceil(self.block_bytes) as u32);
         known.first + first.min(last)..known.first + last
+    }
+
+    /// All of a file.
+    pub(crate) fn whole(&self, file: FileId) -> Extent {
+        Extent {
+            file,
+            offset: 0,
+            length: self.files[file.0 as usize].size,
+        }
     }
 
     pub(crate) fn extent(&self, slot: Slot) -> Extent {

@@ -11,8 +11,13 @@ use crate::{CoreError, Effect, FetchClass, FetchId, Nanos, ServedFrom, TicketId,
 const HEADROOM_BLOCKS: u64 = 4;
 /// Room per reader that ever waited at the same time: one block comes while the copy of the last reply still leaves.
 const HEADROOM_PER_DEMAND: u64 = 2;
-/// The headroom's limit as a part of the budget, 1 / 8.
+/// The limit of that room as a part of the budget, 1 / 8.
 const HEADROOM_PART: u64 = 8;
+/// The limit of what trails behind readers as a part of the budget, 1 / 2: streams that fetch everything twice cost more
+/// than any block that is held in their place saves.
+const TRAIL_PART: u64 = 2;
+/// A block that is read on within this many demand fetches after it had to leave has left too early.
+const EARLY_DEMANDS: u32 = 64;
 /// How often a held block is restored before the kernel has the last word.
 const MOST_LOSSES: u8 = 3;
 
@@ -39,11 +44,36 @@ impl Core {
 
     /// What demand fetches find free at any time [bytes]: it grows with the readers that wait at the same time, or held
     /// blocks would let only a few of them use the source's concurrency.
-    pub(crate) fn headroom_bytes(&self) -> u64 {
+    pub(crate) fn demand_room_bytes(&self) -> u64 {
         let wanted = HEADROOM_PER_DEMAND * self.most_demand_bytes;
         wanted
             .max(HEADROOM_BLOCKS * self.longest_block)
             .min(self.plan.tiers.memory.bytes / HEADROOM_PART)
+    }
+
+    /// What held and staged blocks leave to readers: room for what they wait for, and for what trails behind them [bytes].
+    pub(crate) fn headroom_bytes(&self) -> u64 {
+        self.demand_room_bytes() + self.trail_reserve
+    }
+
+    /// A block is asked for: if it just had to leave and its stream goes on, more must be let trail.
+    pub(crate) fn note_early_leave(&mut self, slot: Slot, goes_on: bool) {
+        let block = &mut self.catalog.blocks[slot as usize];
+        let left = std::mem::take(&mut block.left_early);
+        let is_early = goes_on && left > 0 && self.demands.wrapping_sub(left) < EARLY_DEMANDS;
+        let most = self.plan.tiers.memory.bytes / TRAIL_PART;
+        if is_early && self.trail_reserve < most {
+            let more = 2 * u64::from(block.length);
+            self.trail_reserve = (self.trail_reserve + more).min(most);
+            self.shrink_to_headroom();
+        }
+    }
+
+    /// Let go of held blocks where they leave too little to readers.
+    fn shrink_to_headroom(&mut self) {
+        let inodes = self.stats.files * INODE_BYTES;
+        let limit = (self.plan.tiers.memory.bytes).saturating_sub(self.headroom_bytes() + inodes);
+        self.shrink_held(|core| core.held_bytes() + core.sentinel_bytes > limit);
     }
 
     /// Note that a reader waits for a block; more of them than ever need more headroom, at once.
@@ -54,11 +84,8 @@ impl Core {
         }
         let before = self.headroom_bytes();
         self.most_demand_bytes = self.demand_bytes;
-        let wanted = self.headroom_bytes();
-        if wanted > before {
-            let limit =
-                (self.plan.tiers.memory.bytes - wanted).saturating_sub(self.stats.files * INODE_BYTES);
-            self.shrink_held(|core| core.held_bytes() + core.sentinel_bytes > limit);
+        if self.headroom_bytes() > before {
+            self.shrink_to_headroom();
         }
     }
 
@@ -78,6 +105,7 @@ impl Core {
     /// Start a fetch that a reader waits for.
     pub(crate) fn demand(&mut self, slot: Slot, ticket: TicketId) {
         self.note_demand(slot);
+        self.demands = self.demands.wrapping_add(1);
         let id = self.new_fetch(slot, FetchClass::Demand, NONE);
         if let Some(fetch) = self.fetches.get_mut(&id) {
             fetch.tickets.push(ticket);
@@ -127,7 +155,13 @@ impl Core {
         let budget = self.plan.tiers.memory.bytes;
         // pages on their way out count as gone: evicting on until they are would empty a class for one block
         while self.used_bytes() - self.dropping_bytes + need > budget {
-            if !self.evict_passing() && !self.evict_staged() && !self.evict_resident(None) {
+            let is_freed = self.evict_spent()
+                || self.evict_surplus_trailing()
+                || self.evict_staged()
+                || self.evict_resident(None)
+                || self.evict_passing()
+                || self.evict_trailing();
+            if !is_freed {
                 break;
             }
         }
@@ -172,7 +206,12 @@ impl Core {
             let longest = self.longest_block;
             let has_place = group.outstanding < group.action.depth
                 && (group.bytes + longest <= group.cap_bytes || group.bytes == 0);
-            if !has_place || self.used_bytes() + longest + headroom > budget {
+            if !has_place {
+                return;
+            }
+            let needed = longest + headroom;
+            while self.used_bytes() - self.dropping_bytes + needed > budget && self.evict_spent() {}
+            if self.used_bytes() + needed > budget {
                 return;
             }
             let Some(block) = self.prefetches[index].prefetcher.next(&self.catalog) else {
@@ -218,7 +257,9 @@ impl Core {
         let length = u64::from(self.catalog.blocks[slot as usize].length);
         self.stats.fetched(fetch.class).add(length);
         self.stats.daemon_bytes += length;
-        self.catalog.blocks[slot as usize].is_in_daemon = true;
+        let block = &mut self.catalog.blocks[slot as usize];
+        block.is_in_daemon = true;
+        block.came_ahead = fetch.class == FetchClass::Prefetch;
         let is_dead = self.catalog.files[self.catalog.blocks[slot as usize].file.0 as usize].is_dead;
         if fetch.class == FetchClass::Prefetch && fetch.group != NONE {
             let block = self.block_ref(slot);

@@ -24,6 +24,7 @@ mod registry;
 mod residency;
 pub mod rules;
 mod stats;
+mod trail;
 mod transient;
 mod units;
 

@@ -30,19 +30,20 @@ impl Core {
             self.classes[class].policy.touch(slot);
             match self.classes[class].part {
                 Tier::Kernel => self.read_of_held(slot, part),
-                _ if is_end => self.drop_kernel(slot),
-                _ => {}
+                _ => self.trail.touch(slot, &self.catalog.blocks[slot as usize]),
             }
         } else if self.admit(slot) {
             match self.part_of(slot) {
                 Tier::Kernel => self.drop_kernel(slot),
-                _ if is_end => self.drop_kernel(slot),
-                _ => {}
+                _ => self.trail.touch(slot, &self.catalog.blocks[slot as usize]),
             }
-        } else if is_end {
-            self.release(slot);
         } else {
-            self.passing.push(slot);
+            self.trail.touch(slot, &self.catalog.blocks[slot as usize]);
+            if is_end && self.catalog.blocks[slot as usize].pins == 0 {
+                self.drop_daemon(slot);
+            } else {
+                self.passing.push(slot);
+            }
         }
     }
 
@@ -61,15 +62,49 @@ impl Core {
         }
     }
 
-    /// A reader went on to another block: pages that must stay visible can go now, without hurting its read-ahead.
-    pub(crate) fn moved_on(&mut self, slot: Slot) {
+    /// Nobody needs a block's passing pages any more: they go at once where reads must be seen, else when room is needed.
+    pub(crate) fn spend(&mut self, slot: Slot) {
         let block = &self.catalog.blocks[slot as usize];
-        if block.pins > 0 || block.kernel == 0 || block.phase != Phase::Idle {
-            return;
+        let prefetch = self.catalog.files[block.file.0 as usize].prefetch;
+        let must_be_seen = block.is_resident
+            || (prefetch != NONE && self.prefetches[prefetch as usize].prefetcher.must_see_reads());
+        if must_be_seen && block.pins == 0 {
+            self.leave(slot);
+        } else {
+            self.trail.spend(slot, block);
         }
-        if !block.is_resident || self.part_of(slot) == Tier::Daemon {
+    }
+
+    /// Let the passing pages of a block go, and its bytes if no policy owns them.
+    fn leave(&mut self, slot: Slot) {
+        let block = &self.catalog.blocks[slot as usize];
+        self.trail.remove(slot, block);
+        if !block.is_resident {
+            self.release(slot);
+        } else if self.part_of(slot) == Tier::Daemon && block.kernel > 0 {
             self.drop_kernel(slot);
         }
+    }
+
+    /// Let the oldest block go whose pages nobody needs.
+    pub(crate) fn evict_spent(&mut self) -> bool {
+        let oldest = self.trail.oldest_spent();
+        oldest.map(|slot| self.leave(slot)).is_some()
+    }
+
+    /// Let the block go that was read longest ago, although its reader may still be in its pages.
+    pub(crate) fn evict_trailing(&mut self) -> bool {
+        let Some(slot) = self.trail.oldest_trailing() else {
+            return false;
+        };
+        self.catalog.blocks[slot as usize].left_early = self.demands.max(1);
+        self.leave(slot);
+        true
+    }
+
+    /// The same, as far as more trails than must.
+    pub(crate) fn evict_surplus_trailing(&mut self) -> bool {
+        self.trail.bytes() > self.trail_reserve && self.evict_trailing()
     }
 
     /// Try to make a block that the driver holds resident in its class.
@@ -204,11 +239,11 @@ impl Core {
         order.into_iter().any(|class| self.evict_from(class))
     }
 
-    /// Let the oldest block go that nobody owns and nobody waits for.
+    /// Let the oldest copy go that nobody owns and nobody waits for; its pages in the kernel trail on.
     pub(crate) fn evict_passing(&mut self) -> bool {
         let blocks = &self.catalog.blocks;
         let slot = self.passing.take(|slot| standing(&blocks[slot as usize], false));
-        slot.map(|slot| self.release(slot)).is_some()
+        slot.map(|slot| self.drop_daemon(slot)).is_some()
     }
 
     /// Let the oldest staged block go, unread.
@@ -268,6 +303,7 @@ impl Core {
             self.passing.push(slot); // a read still waits for it together with another block
             return;
         }
+        self.trail.remove(slot, &self.catalog.blocks[slot as usize]);
         self.drop_daemon(slot);
         if self.catalog.blocks[slot as usize].kernel > 0 {
             self.drop_kernel(slot);
@@ -435,13 +471,7 @@ impl Core {
 
     /// The kernel forgot the inode, and with it all pages.
     pub(crate) fn forgotten(&mut self, file: FileId) {
-        let size = self.catalog.files[file.0 as usize].size;
-        let all = Extent {
-            file,
-            offset: 0,
-            length: size,
-        };
-        for slot in self.catalog.slots(&all) {
+        for slot in self.catalog.slots(&self.catalog.whole(file)) {
             let block = &self.catalog.blocks[slot as usize];
             // effects under way are answered by the driver as for any other block
             if block.phase != Phase::Idle {
@@ -472,7 +502,8 @@ impl Core {
     pub(crate) fn give_back(&mut self, bytes: u64) {
         let goal = self.used_bytes().saturating_sub(bytes);
         let is_over = |core: &Core| core.used_bytes() - core.dropping_bytes > goal;
-        while is_over(self) && (self.evict_passing() || self.evict_staged()) {}
+        while is_over(self) && (self.evict_spent() || self.evict_passing() || self.evict_staged()) {}
+        while is_over(self) && self.evict_trailing() {}
         self.shrink_held(is_over);
     }
 
@@ -500,10 +531,13 @@ impl Core {
     /// or one moment above the budget would empty a whole class.
     pub(crate) fn keep_budget(&mut self) {
         let budget = self.plan.tiers.memory.bytes;
+        let is_over = |core: &Core, limit: u64| core.used_bytes() - core.dropping_bytes > limit;
+        let with_room = budget.saturating_sub(self.demand_room_bytes());
+        while is_over(self, with_room) && (self.evict_spent() || self.evict_surplus_trailing()) {}
         while self.used_bytes() > budget
             && (self.evict_passing() || self.evict_staged() || self.evict_in(Tier::Daemon))
         {}
-        while self.used_bytes() - self.dropping_bytes > budget && self.evict_in(Tier::Kernel) {}
+        while is_over(self, budget) && (self.evict_trailing() || self.evict_in(Tier::Kernel)) {}
     }
 
     fn evict_in(&mut self, part: Tier) -> bool {

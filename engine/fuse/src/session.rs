@@ -118,9 +118,9 @@ impl MountSession {
             allow_other: options.allow_other,
             check_permissions: options.check_permissions,
         })?;
-        // Without it (user namespace) READs stay at 128 KiB: slower, correct.
-        let _ = kernel.set_read_ahead_kib(options.read_ahead_kib);
         let served = serve(&mut kernel, &driver, &options).map_err(system("FUSE session"))?;
+        // After the handshake, which sets it to 128 KiB. Where it may not be set (user namespace): slower, correct.
+        let _ = kernel.set_read_ahead_kib(options.read_ahead_kib);
         driver.set_notifier(served.notifier());
 
         let mut threads = Vec::new();

@@ -93,6 +93,10 @@ impl EpochSet {
 }
 
 impl Prefetcher for EpochSet {
+    fn must_see_reads(&self) -> bool {
+        true
+    }
+
     fn member(&mut self, file: FileId) {
         let member = self.files.len() as u32;
         self.files.push(file);

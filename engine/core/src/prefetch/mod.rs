@@ -53,6 +53,10 @@ pub trait Prefetcher: Send {
     fn stale(&mut self, _catalog: &Catalog) -> Option<BlockRef> {
         None
     }
+    /// Whether reads of files that it knows as read must be seen again: their pages may not stay in the kernel.
+    fn must_see_reads(&self) -> bool {
+        false
+    }
     /// A fetched block was read, or left without.
     fn outcome(&mut self, _block: BlockRef, _was_used: bool) {}
 }

@@ -50,6 +50,10 @@ impl Sequence {
 }
 
 impl Prefetcher for Sequence {
+    fn must_see_reads(&self) -> bool {
+        true
+    }
+
     fn read(&mut self, read: &SeenRead, _catalog: &Catalog) {
         let starts = read.offset == 0;
         // A first byte read again begins a new epoch, unless it is only a neighbour being re-read.
