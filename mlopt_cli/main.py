@@ -48,6 +48,7 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("config", "Show what a recipe with its layers sets, and who set it."),
     Command("demo", "Watch the whole loop on a real training job."),
     Command("doctor", "Say what works on this machine and what to do about the rest."),
     Command("emulate", "Show a directory as a slow storage."),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recipes.findings import Finding, RecipeError
-from recipes.loader import find
+from recipes.layers import LayerRequest
+from recipes.loader import find, resolve
 from recipes.nodes import parse
-from recipes.recipe import Recipe, read
+from recipes.recipe import Recipe
 from recipes.strict import strict_findings
 
 __all__ = ["Checked", "check"]
@@ -29,7 +30,7 @@ class Checked:
     findings: tuple[Finding, ...]
 
 
-def check(name_or_path: str, *, strict: bool = False) -> Checked:
+def check(name_or_path: str, *, strict: bool = False, around: LayerRequest | None = None) -> Checked:
     """Check a recipe.
 
     Parameters
@@ -38,6 +39,8 @@ def check(name_or_path: str, *, strict: bool = False) -> Checked:
         Name of a recipe that ships, or a file.
     strict : bool
         Also report what the recipe leaves to its reader.
+    around : LayerRequest, optional
+        The layers around it.
 
     Returns
     -------
@@ -47,10 +50,9 @@ def check(name_or_path: str, *, strict: bool = False) -> Checked:
     recipe = None
     findings: list[Finding] = []
     try:
-        source, layer = find(name_or_path)
         if strict:
-            findings += strict_findings(parse(source))
-        recipe = read(source, layer=layer)
+            findings += strict_findings(parse(find(name_or_path)[0]))
+        recipe = resolve(replace(around or LayerRequest(), recipe=name_or_path))
         findings += recipe.warnings
     except RecipeError as error:
         findings += error.findings

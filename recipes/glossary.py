@@ -16,7 +16,8 @@ from recipes.findings import nearest
 from recipes.json_schema import action_summary, model_schema
 from recipes.loader import load, shipped
 from recipes.recipe import Recipe
-from recipes.schema import ADVISORY_SETTINGS, ConditionModel, RuleModel, SettingsModel
+from recipes.schema import ConditionModel, RuleModel, SettingsModel
+from recipes.settings import SETTINGS
 from recipes.treatment import known_action_names
 from recipes.vocabulary import CONDITION_TYPES, vocabulary
 
@@ -109,22 +110,15 @@ def _words(value: Any) -> Any:
     return [_words(each) for each in value] if isinstance(value, list) else str(value)
 
 
-_SETTINGS = {
-    "confidence_threshold": "A rule with 'match: weighted' applies where its score is above this.",
-    "max_concurrent_rules": "How many of the rules that fire for a file apply, strongest first.",
-    "staleness": "How long the mount trusts what it knows of a file before it asks the source again.",
-    "block_size": "What is fetched and kept at once, a power of two.",
-    "seed": "Of everything that is drawn at random.",
-}
-
-
 def _settings() -> Iterator[Entry]:
     for name, shape in model_schema(SettingsModel)["properties"].items():
-        idle = "Loaded and shown, without effect yet." if name in ADVISORY_SETTINGS else ""
+        setting = SETTINGS[name]
         details = {"value": _shape(shape)}
         if shape.get("default") is not None:
             details["default"] = _default(name, shape["default"])
-        yield Entry("setting", name, _SETTINGS.get(name, idle), details)
+        if setting.advisory:
+            details["no effect"] = setting.advisory
+        yield Entry("setting", name, setting.summary, details)
 
 
 def _default(name: str, value: Any) -> str:
@@ -160,8 +154,12 @@ def _recipes() -> Iterator[Entry]:
 
 def _rules(recipe: Recipe | None = None) -> Iterator[Entry]:
     for each in [recipe] if recipe else map(load, shipped()):
-        for written, rule in zip(each.model.rules, each.rules, strict=False):
-            yield _rule(each, written, rule)
+        written = {rule.id or rule.name: rule for rule in each.model.rules}
+        for rule in each.rules:
+            # What a section named and the library defines stands in no file of the user's.
+            own = written.get(rule["id"]) or written.get(rule["id"].partition("@")[0])
+            if own is not None:
+                yield _rule(each, own, rule)
 
 
 def _rule(recipe: Recipe, written: RuleModel, rule: dict[str, Any]) -> Entry:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from recipes.findings import Finding, RecipeError, nearest
+from recipes.layers import LayerRequest, layered
+from recipes.merged import Layer
+from recipes.named import LIBRARY
+from recipes.nodes import parse
 from recipes.recipe import Recipe, read
-from recipes.source import Source
+from recipes.source import SUFFIXES, Source
 
-__all__ = ["find", "load", "loads", "shipped"]
-
-_LIBRARY = Path(__file__).parent / "library"
-_SUFFIXES = (".yaml", ".yml", ".json")
+__all__ = ["find", "load", "loads", "resolve", "shipped"]
 
 
 def shipped() -> list[str]:
@@ -22,7 +23,7 @@ def shipped() -> list[str]:
     list of str
         Names for `load`, sorted.
     """
-    return sorted(path.stem for path in _LIBRARY.glob("*.yaml"))
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
 def load(name_or_path: str) -> Recipe:
@@ -47,6 +48,32 @@ def load(name_or_path: str) -> Recipe:
     return read(source, layer=layer)
 
 
+def resolve(request: LayerRequest) -> Recipe:
+    """Load a recipe with the layers around it.
+
+    Parameters
+    ----------
+    request : LayerRequest
+        What was asked for; a recipe and nothing else is what `load` gives.
+
+    Returns
+    -------
+    Recipe
+        Without errors; its warnings are kept.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong in any of the files, each finding with its position.
+    """
+    return load(request.recipe or "default") if request.is_plain else layered(request, _layer)
+
+
+def _layer(name_or_path: str) -> Layer:
+    source, kind = find(name_or_path)
+    return Layer(kind, parse(source))
+
+
 def find(name_or_path: str) -> tuple[Source, str]:
     """Find a recipe's text.
 
@@ -65,9 +92,9 @@ def find(name_or_path: str) -> tuple[Source, str]:
     RecipeError
         When there is none, or it cannot be read.
     """
-    is_word = "/" not in name_or_path and not name_or_path.endswith(_SUFFIXES)
+    is_word = "/" not in name_or_path and not name_or_path.endswith(SUFFIXES)
     if is_word and name_or_path in shipped():
-        return Source.read(_LIBRARY / f"{name_or_path}.yaml", name_or_path), "built-in"
+        return Source.read(LIBRARY / f"{name_or_path}.yaml", name_or_path), "built-in"
     if is_word and not Path(name_or_path).exists():
         meant = nearest(name_or_path, shipped())
         remedy = (

@@ -69,7 +69,7 @@ class Resolver:
         path: Path = ("rules", index)
         identifier = self._identifier(path, rule)
         conditions = [
-            self._condition((*path, "conditions", number), condition)
+            self.condition((*path, "conditions", number), condition)
             for number, condition in enumerate(rule.conditions)
         ]
         self._check_conditions(path, rule, conditions)
@@ -113,7 +113,21 @@ class Resolver:
             message = "the rule can never fire: nothing measures enough of its facts"
             self.remarks.report("MLO208", message, path, "See the warnings on its conditions")
 
-    def _condition(self, path: Path, condition: ConditionModel) -> dict[str, Any]:
+    def condition(self, path: Path, condition: ConditionModel) -> dict[str, Any]:
+        """Resolve one condition.
+
+        Parameters
+        ----------
+        path : tuple of str or int
+            Where it was written.
+        condition : ConditionModel
+            As written.
+
+        Returns
+        -------
+        dict
+            A condition of the plan; complete only when no error was found.
+        """
         fact = self._fact(path, condition)
         operator = condition.operator or ("in" if isinstance(condition.value, list) else "equals")
         known = vocabulary().operators

@@ -35,6 +35,11 @@ class Plan:
     warnings: list[dict[str, str]]
 
     @property
+    def memory_bytes(self) -> int:
+        """Budget of the memory tier, after the recipe's own limit [bytes]."""
+        return int(json.loads(self.json)["tiers"]["memory"]["bytes"])
+
+    @property
     def sha256(self) -> str:
         """The recipe's identity: hash of the canonical JSON."""
         return hashlib.sha256(self.json.encode()).hexdigest()
@@ -48,7 +53,7 @@ def compile_plan(recipe: Recipe, *, memory_bytes: int) -> Plan:
     recipe : Recipe
         What to do.
     memory_bytes : int
-        Budget of the memory tier [bytes].
+        Budget of the memory tier [bytes]; ``settings.memory_limit_mb`` caps it.
 
     Returns
     -------
@@ -61,6 +66,10 @@ def compile_plan(recipe: Recipe, *, memory_bytes: int) -> Plan:
     if opens:
         message = f"each open costs a message: rule '{opens[0]}' starts its prefetch at the open"
         warnings.append({"code": "MLO206", "message": message})
+    limit = settings.memory_limit_mb
+    if limit is not None and limit << 20 < memory_bytes:
+        memory_bytes = limit << 20
+        warnings.append({"code": "MLO248", "message": f"memory_limit_mb caps the budget at {limit} MiB"})
     plan = {
         "version": PLAN_VERSION,
         "seed": settings.seed,

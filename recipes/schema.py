@@ -13,13 +13,20 @@ __all__ = [
     "ActionModel",
     "ConditionModel",
     "Duration",
+    "EnvironmentModel",
+    "FrameworkModel",
+    "HardwareProfileModel",
     "Model",
+    "OverrideModel",
+    "ParameterModel",
     "Rate",
     "RecipeModel",
     "RuleModel",
     "SettingsModel",
     "Share",
     "Size",
+    "StrategyModel",
+    "TemplateModel",
     "version_text",
 ]
 
@@ -47,6 +54,9 @@ def version_text(value: object) -> object:
 
 Version = Annotated[str, BeforeValidator(version_text)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Names = Annotated[list[Name], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Priority = Annotated[int, Field(ge=0, le=1_000_000)]
+Match = Literal["weighted", "all", "any"]
 
 
 def _power_of_two(value: int) -> int:
@@ -86,8 +96,8 @@ class RuleModel(Model):
     id: Name | None = None
     name: Name | None = None
     description: str | None = None
-    priority: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    match: Literal["weighted", "all", "any"] = "weighted"
+    priority: Priority = 0
+    match: Match = "weighted"
     threshold: Share | None = None
     conditions: list[ConditionModel] = Field(default_factory=list)
     actions: list[ActionModel] = Field(default_factory=list)
@@ -95,7 +105,7 @@ class RuleModel(Model):
 
 
 class SettingsModel(Model):
-    """Settings of a recipe; those below the blank line are the ancestor's and have no effect yet."""
+    """Settings of a recipe; `recipes.settings` says what each does."""
 
     confidence_threshold: Share = 0.5
     max_concurrent_rules: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -103,18 +113,94 @@ class SettingsModel(Model):
     block_size: Annotated[Size, Field(ge=4096, le=1 << 30), AfterValidator(_power_of_two)] = 1 << 20
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] = 0
 
-    default_strategy: str | None = None
+    template: Names | None = None
+    default_strategy: Name | None = None
     adaptive_learning: bool | None = None
     metrics_collection: bool | None = None
     debug: bool | None = None
     memory_limit_mb: Annotated[int, Field(ge=1, le=1 << 30)] | None = None
     cpu_limit_percent: Annotated[float, Field(gt=0, le=100)] | None = None
-    experimental_features: dict[str, bool] | None = None
+    experimental_features: dict[Name, bool] | None = None
     custom_properties: dict[str, Any] | None = None
 
 
+class ParameterModel(Model):
+    """A parameter of a template with its type; one that is written as a plain value has that value's type."""
+
+    type: Literal["bool", "int", "number", "text", "size", "duration", "any"]
+    default: Any = None
+    min: float | None = None
+    max: float | None = None
+    choices: list[Any] | None = None
+    description: str | None = None
+
+
+class TemplateModel(Model):
+    """Rules that belong together, with parameters for their actions."""
+
+    id: Name
+    name: Name | None = None
+    description: str | None = None
+    category: str | None = None
+    rules: list[Name] = Field(default_factory=list)
+    parameters: dict[Name, Any] = Field(default_factory=dict)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class StrategyModel(Model):
+    """What ``settings.default_strategy`` selects: defaults of settings, templates, their parameters."""
+
+    description: str | None = None
+    settings: SettingsModel = Field(default_factory=SettingsModel)
+    templates: list[Name] = Field(default_factory=list)
+    parameters: dict[Name, Any] = Field(default_factory=dict)
+
+
+class FrameworkModel(Model):
+    """What applies to jobs of one framework only."""
+
+    enabled: bool = True
+    version: Version | None = None
+    description: str | None = None
+    rules: list[Name] = Field(default_factory=list)
+    templates: list[Name] = Field(default_factory=list)
+    parameters: dict[Name, Any] = Field(default_factory=dict)
+
+
+class OverrideModel(Model):
+    """What an environment changes in a rule."""
+
+    enabled: bool = True
+    priority: Priority | None = None
+    threshold: Share | None = None
+    match: Match | None = None
+
+
+class EnvironmentModel(SettingsModel):
+    """What applies in one environment only; settings may stand in it directly, as in the ancestor's files."""
+
+    description: str | None = None
+    settings: SettingsModel = Field(default_factory=SettingsModel)
+    overrides: dict[Name, OverrideModel] = Field(default_factory=dict)
+    rules: list[Name] = Field(default_factory=list)
+    templates: list[Name] = Field(default_factory=list)
+    parameters: dict[Name, Any] = Field(default_factory=dict)
+    optimization_level: Any = None
+    monitoring: Any = None
+
+
+class HardwareProfileModel(Model):
+    """What applies to machines of one kind only: ``conditions: [{gpu_count: ">= 8"}]``."""
+
+    description: str | None = None
+    conditions: list[dict[Name, Any]] = Field(default_factory=list)
+    optimizations: list[Name] = Field(default_factory=list)
+    settings: SettingsModel = Field(default_factory=SettingsModel)
+    parameters: dict[Name, Any] = Field(default_factory=dict)
+
+
 class RecipeModel(Model):
-    """A whole recipe; sections without effect are kept as they are."""
+    """A whole recipe, or a fragment of one."""
 
     version: Version | None = None
     name: Name | None = None
@@ -123,25 +209,10 @@ class RecipeModel(Model):
     tags: list[str] = Field(default_factory=list)
     settings: SettingsModel = Field(default_factory=SettingsModel)
     rules: list[RuleModel] = Field(default_factory=list)
-    metadata: dict[str, Any] = Field(default_factory=dict)
-
-    templates: list[dict[str, Any]] | None = None
-    strategies: dict[str, Any] | None = None
-    frameworks: dict[str, Any] | None = None
-    environments: dict[str, Any] | None = None
-    hardware_profiles: dict[str, Any] | list[Any] | None = None
+    templates: list[TemplateModel] = Field(default_factory=list)
+    strategies: dict[Name, StrategyModel] = Field(default_factory=dict)
+    frameworks: dict[Name, FrameworkModel] = Field(default_factory=dict)
+    environments: dict[Name, EnvironmentModel] = Field(default_factory=dict)
+    hardware_profiles: dict[Name, HardwareProfileModel] = Field(default_factory=dict)
     plugins: list[Any] | None = None
-
-
-# Loaded and shown, without effect; each is named in a warning where it is used.
-ADVISORY_SETTINGS = (
-    "default_strategy",
-    "adaptive_learning",
-    "metrics_collection",
-    "debug",
-    "memory_limit_mb",
-    "cpu_limit_percent",
-    "experimental_features",
-    "custom_properties",
-)
-ADVISORY_SECTIONS = ("templates", "strategies", "frameworks", "environments", "hardware_profiles", "plugins")
+    metadata: dict[str, Any] = Field(default_factory=dict)

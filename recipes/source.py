@@ -7,10 +7,11 @@ from pathlib import Path
 
 from recipes.findings import Finding, Mark, RecipeError
 
-__all__ = ["MAX_BYTES", "Source"]
+__all__ = ["MAX_BYTES", "SUFFIXES", "Source"]
 
 # 1,000 rules take about 300 kB; whatever is larger was not written as a recipe.
 MAX_BYTES = 1 << 20
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)

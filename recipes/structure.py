@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from recipes.findings import Finding, nearest
 from recipes.nodes import Document, Path
-from recipes.schema import ActionModel, ConditionModel, Model, RecipeModel, RuleModel, SettingsModel
+from recipes.schema import Model, RecipeModel, RuleModel
 
 __all__ = ["model_findings", "validate_structure", "validated_rules"]
 
@@ -148,15 +148,32 @@ def known_keys(path: Path) -> list[str]:
     list of str
         In the order of the schema.
     """
-    shape = tuple(part for part in path if isinstance(part, str))
-    models: dict[tuple[str, ...], type[Model]] = {
-        (): RecipeModel,
-        ("settings",): SettingsModel,
-        ("rules",): RuleModel,
-        ("rules", "conditions"): ConditionModel,
-        ("rules", "actions"): ActionModel,
-    }
-    return list(models[shape].model_fields) if shape in models else []
+    model: type[Model] | None = RecipeModel
+    names = False  # in a mapping whose keys are names that the recipe chooses
+    for part in path:
+        if isinstance(part, int):
+            continue
+        if names:
+            names = False
+        elif model is not None and part in model.model_fields:
+            model, names = _inner(model.model_fields[part].annotation)
+        else:
+            return []
+    return [] if names or model is None else list(model.model_fields)
+
+
+def _inner(annotation: Any) -> tuple[type[Model] | None, bool]:
+    """Find the model behind a field's type, and whether names stand in between."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return annotation, False
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is dict:
+        return _inner(inner[1])[0], True
+    for each in inner if origin is not Literal else ():
+        found, names = _inner(each)
+        if found is not None:
+            return found, names
+    return None, False
 
 
 def _name(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlopt_cli import output
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.sizes import format_size, parse_size
 from mlopt_engine.errors import InvalidInputError
 
@@ -27,6 +28,7 @@ FIT = "fit"
 SIMULATION_SEEDS = 3
 
 
+@with_layers
 def command(
     traces: Annotated[list[Path], typer.Argument(metavar="TRACE...", help="What `mlopt record` wrote.")],
     out: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.yaml", help="The recipe to write.")],
@@ -53,6 +55,8 @@ def command(
         int | None, typer.Option(metavar="N", help="Simulations at once; default: one per CPU.", min=1)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    *,
+    layers: LayerOptions,
 ) -> int:
     """Learn the recipe that fits a recorded job, and judge it on an epoch that it has not seen.
 
@@ -103,9 +107,17 @@ def command(
         "assume_epochs": assume_epochs,
         "seed": seed,
     }
-    report = output.Report("learn", inputs)
+    report = output.Report("learn", inputs | {"layers": layers.to_dict()})
     request = _request(
-        traces, recipe, memory, storage, assume_epochs, seed, jobs or len(os.sched_getaffinity(0)), report
+        traces,
+        recipe,
+        memory,
+        storage,
+        assume_epochs,
+        seed,
+        jobs or len(os.sched_getaffinity(0)),
+        report,
+        layers,
     )
     # scikit-learn takes a second to import: not before all input is known to be good
     from learner.learn import learn, write
@@ -132,14 +144,14 @@ def _request(
     seed: int,
     jobs: int,
     report: output.Report,
+    layers: LayerOptions,
 ) -> Request:
     """Read traces, recipe and storage; settle the budget."""
-    import recipes
     from learner.judge import World
     from learner.runs import working_set_bytes
     from simulator.fuse_costs import FuseCosts
 
-    base = recipes.load(recipe or "default")
+    base = layers.resolve(recipe)
     runs = tuple(_run(path, assume_epochs, seed, report) for path in traces)
     if len({run.sha256 for run in runs}) < len(runs):
         raise InvalidInputError(
@@ -163,7 +175,7 @@ def _request(
         world=world,
         base_name=base.name,
         base=base.document,
-        build_on_base=recipe is not None,
+        build_on_base=recipe is not None or layers != LayerOptions(),
         seed=seed,
         jobs=jobs,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit, stderr_console
 from mlopt_cli.sizes import format_size, parse_size
 
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     from runtime.session import Mount
 
 
+@with_layers
 def command(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The directory with the data.")],
     mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT", help="An existing directory.")],
     recipe: Annotated[
-        str, typer.Option("-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            "-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe. [default: default]"
+        ),
+    ] = None,
     memory: Annotated[
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Hard budget. [default: 1/4 of the free memory]"),
@@ -45,6 +50,8 @@ def command(
         typer.Option("--journal", metavar="FILE", help="Write every event and its effects to FILE."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    *,
+    layers: LayerOptions,
 ) -> int:
     """Mount SOURCE read-only at MOUNTPOINT, cached as a recipe says.
 
@@ -61,7 +68,7 @@ def command(
     from runtime import session
 
     budget = memory_here.default_budget_bytes() if memory is None else parse_size(memory, flag="--memory")
-    plan = recipes.compile_plan(recipes.load(recipe), memory_bytes=budget)
+    plan = recipes.compile_plan(layers.resolve(recipe, source), memory_bytes=budget)
     options = session.MountOptions(
         staleness_s=staleness,
         deadline_s=deadline,
@@ -69,10 +76,17 @@ def command(
         http=http,
         journal=journal.absolute() if journal else None,
     )
+    budget = plan.memory_bytes
     handle = session.mount(source, mountpoint, plan.json, options)
     report = Report(
         "mount",
-        {"source": str(source), "mountpoint": str(mountpoint), "recipe": recipe, "memory_bytes": budget},
+        {
+            "source": str(source),
+            "mountpoint": str(mountpoint),
+            "recipe": recipe or "default",
+            "memory_bytes": budget,
+        }
+        | {"layers": layers.to_dict()},
         {
             "mountpoint": str(handle.mountpoint),
             "pid": handle.pid,

@@ -7,18 +7,23 @@ from typing import Annotated
 
 import typer
 
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import stderr_console
 from mlopt_cli.sizes import format_size, parse_size
 
 
+@with_layers
 def command(
     words: Annotated[list[str], typer.Argument(metavar="CMD...", help="The command, after --.")],
     source: Annotated[
         Path, typer.Option("--source", metavar="DIR", help="The directory that the command reads.")
     ],
     recipe: Annotated[
-        str, typer.Option("-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            "-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe. [default: default]"
+        ),
+    ] = None,
     memory: Annotated[
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Hard budget. [default: 1/4 of the free memory]"),
@@ -26,6 +31,8 @@ def command(
     stats: Annotated[
         Path | None, typer.Option("--stats", metavar="FILE", help="Write what the mount did, as JSON.")
     ] = None,
+    *,
+    layers: LayerOptions,
 ) -> int:
     """Run CMD with the mount laid over DIR, for it alone.
 
@@ -40,10 +47,10 @@ def command(
     from runtime import memory as memory_here
 
     budget = parse_size(memory, flag="--memory") if memory else memory_here.default_budget_bytes()
-    plan = recipes.compile_plan(recipes.load(recipe), memory_bytes=budget)
+    plan = recipes.compile_plan(layers.resolve(recipe, source), memory_bytes=budget)
     for warning in plan.warnings:
         stderr_console().print(f"[yellow]warning[/yellow] [{warning['code']}] {warning['message']}")
     if memory is None:
-        stderr_console().print(f"memory {format_size(budget)}; --memory SIZE sets it", style="dim")
+        stderr_console().print(f"memory {format_size(plan.memory_bytes)}; --memory SIZE sets it", style="dim")
     options = launcher.RunOptions(stats_file=stats.absolute() if stats else None)
     return launcher.run(source, plan.json, words, options)

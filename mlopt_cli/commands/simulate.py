@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit, progress
 from mlopt_cli.sizes import format_size, parse_size
 from mlopt_engine.errors import RefusedError
@@ -26,6 +27,7 @@ FIT = "fit"
 MIB = 1 << 20
 
 
+@with_layers
 def command(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace that 'mlopt record' wrote.")],
     recipe: Annotated[
@@ -52,6 +54,8 @@ def command(
         int | None, typer.Option("--cpus", min=1, max=4096, help="Cores. [default: those of this machine]")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    *,
+    layers: LayerOptions,
 ) -> int:
     """Predict epoch time, hits and source bytes of a recorded job.
 
@@ -92,7 +96,6 @@ def command(
     TraceUnreadableError
         When the trace cannot be read.
     """
-    import recipes
     from simulator.fuse_costs import FuseCosts
     from simulator.report import sentence
     from simulator.scenario import Scenario
@@ -100,14 +103,17 @@ def command(
     from traces.analysis import workload as workload_of
     from traces.store import Trace
 
-    loaded = {name: recipes.load(name) for name in (recipe or ["default"])}
+    loaded = {name or "default": layers.resolve(name) for name in tuple(recipe or ()) or (None,)}
     model = None if storage == FIT else _storage(storage)
     with Trace.open(trace) as opened:
         job = workload_of(opened)
     if not job.working_set_bytes:
         raise RefusedError("the trace holds no read of a file below a source", where=str(trace),
                            do="Record with --source DIR", code="no-reads")  # fmt: skip
-    report = Report("simulate", {"trace": str(trace), "recipes": list(loaded), "storage": storage})
+    report = Report(
+        "simulate",
+        {"trace": str(trace), "recipes": list(loaded), "storage": storage} | {"layers": layers.to_dict()},
+    )
     model = model or _fit(job, report)
     sizes = [
         parse_size(text, flag="--memory", working_set_bytes=job.working_set_bytes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit, progress
 from mlopt_cli.sizes import format_size
 from mlopt_engine.errors import InvalidInputError
@@ -27,11 +28,15 @@ STEP_FILES = 5000
 ANY_BUDGET_BYTES = 1 << 30
 
 
+@with_layers
 def command(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A directory, or a single file.")],
     recipe: Annotated[
-        str, typer.Option("-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            "-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe. [default: default]"
+        ),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option("--source", metavar="DIR", help="What paths are relative to. [default: PATH]"),
@@ -41,6 +46,8 @@ def command(
         typer.Option("--limit", min=0, help="Files to explain; 0 for all. [default: 20, with --json 1000]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    *,
+    layers: LayerOptions,
 ) -> int:
     """Show which rules apply to which files, and why.
 
@@ -56,7 +63,7 @@ def command(
     ----------
     path : Path
         A directory or a single file.
-    recipe : str
+    recipe : str, optional
         File, or name of a recipe that ships.
     source : Path, optional
         The directory that rules see paths relative to.
@@ -77,11 +84,21 @@ def command(
     """
     import recipes
 
-    plan = recipes.compile_plan(recipes.load(recipe), memory_bytes=ANY_BUDGET_BYTES)
+    plan = recipes.compile_plan(layers.resolve(recipe, source or path), memory_bytes=ANY_BUDGET_BYTES)
     shown = limit if limit is not None else FILES_IN_JSON if as_json else FILES_FOR_PEOPLE
     result = _examine(path, source, plan, shown or None)
-    inputs = {"path": str(path), "recipe": recipe, "source": str(source) if source else None, "limit": shown}
-    report = Report("test-rules", inputs, result | {"plan_sha256": plan.sha256}, list(plan.warnings))
+    inputs = {
+        "path": str(path),
+        "recipe": recipe or "default",
+        "source": str(source) if source else None,
+        "limit": shown,
+    }
+    report = Report(
+        "test-rules",
+        inputs | {"layers": layers.to_dict()},
+        result | {"plan_sha256": plan.sha256},
+        list(plan.warnings),
+    )
     looked_at = result["totals"]["files"] + result["totals"]["symlinks"] + result["totals"]["special"]
     if as_json and len(result["files"]) < looked_at:
         report.warn(

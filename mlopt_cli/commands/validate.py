@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit
 from mlopt_engine.errors import InvalidInputError
 
@@ -27,6 +28,7 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
+@with_layers
 def command(
     recipes: Annotated[
         list[str], typer.Argument(metavar="RECIPE...", help="Files, or names of shipped recipes.")
@@ -38,6 +40,8 @@ def command(
         Format | None, typer.Option("--format", help="How findings are printed. [default: full]")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    *,
+    layers: LayerOptions,
 ) -> int:
     """Check recipes without running anything.
 
@@ -59,6 +63,8 @@ def command(
         How findings are printed.
     as_json : bool
         The same as the format json.
+    layers : LayerOptions
+        The layers around each recipe.
 
     Returns
     -------
@@ -78,12 +84,12 @@ def command(
             "contradicts --json", where="--format", value=str(form), do="Give one of the two", code="usage"
         )
     form = Format.JSON if as_json else form or Format.FULL
-    checked = {name: check(name, strict=strict) for name in recipes}
+    checked = {name: check(name, strict=strict, around=layers.request(name)) for name in recipes}
     entries = [_entry(name, each) for name, each in checked.items()]
     unusable = sum(not entry["valid"] for entry in entries)
     report = Report(
         "validate",
-        {"recipes": recipes, "strict": strict},
+        {"recipes": recipes, "strict": strict, "layers": layers.to_dict()},
         {"recipes": entries, "invalid": unusable},
     )
 

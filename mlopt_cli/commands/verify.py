@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit, progress
 from mlopt_cli.sizes import format_size, parse_size
 from mlopt_engine.errors import InvalidInputError, RefusedError
@@ -25,6 +26,7 @@ DEFAULT_SHARE = "0.5"
 MIB = 1 << 20
 
 
+@with_layers
 def command(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace that 'mlopt record' wrote.")],
     source: Annotated[
@@ -49,6 +51,8 @@ def command(
     ] = PROBE,
     repeat: Annotated[int, typer.Option("--repeat", min=2, max=100, help="Runs of each row.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    *,
+    layers: LayerOptions,
 ) -> int:
     """Predict, then mount and measure, and print both.
 
@@ -73,7 +77,7 @@ def command(
     if words and shutil.which(words[0]) is None:
         raise InvalidInputError("the command cannot be run: there is no such program", where="CMD",
                                 value=words[0], do="Name a program after --")  # fmt: skip
-    loaded = {name: recipes.load(name) for name in (recipe or ["default"])}
+    loaded = {name or "default": layers.resolve(name, source) for name in tuple(recipe or ()) or (None,)}
     with Trace.open(trace) as opened:
         job = workload_of(opened)
     if not job.working_set_bytes:
@@ -83,7 +87,7 @@ def command(
     size = parse_size(memory, flag="--memory", working_set_bytes=job.working_set_bytes)
     report = Report("verify", {"trace": str(trace), "source": str(source), "recipes": list(loaded),
                                "memory_bytes": size, "storage": storage, "repeat": repeat,
-                               "command": words or []})  # fmt: skip
+                               "command": words or [], "layers": layers.to_dict()})  # fmt: skip
     plans = {}
     for name, each in loaded.items():
         plan = recipes.compile_plan(each, memory_bytes=size)

@@ -65,8 +65,8 @@ CODES = (
     ),
     Code(
         "MLO203",
-        "A section or setting has no effect yet",
-        "It is loaded and shown, and changes nothing.",
+        "A section or setting has no effect",
+        "It is loaded and shown, and changes nothing; the message says why.",
         "Nothing; remove it if you relied on it.",
         a_recipe(top="settings: {experimental_features: {tunnelling: true}}"),
     ),

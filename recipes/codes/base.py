@@ -28,6 +28,12 @@ class Code:
         What the example's file is called.
     strict : bool
         Only reported where ``mlopt validate --strict`` asks for it.
+    layers : tuple of (str, str)
+        Files of a folder of layers around the example: name and text.
+    flags : tuple of str
+        ``--set`` beside the example.
+    frameworks : tuple of str
+        ``--framework`` beside the example.
     """
 
     name: str
@@ -37,6 +43,9 @@ class Code:
     example: str | None
     file: str = "recipe.yaml"
     strict: bool = False
+    layers: tuple[tuple[str, str], ...] = ()
+    flags: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Literal["error", "warning"]:

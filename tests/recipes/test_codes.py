@@ -17,7 +17,12 @@ def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
     path = folder / code.file
     if code.example is not None:
         path.write_text(code.example)
-    checked = recipes.check(str(path), strict=strict)
+    root = folder / "layers" if code.layers else None
+    for name, text in code.layers:
+        (folder / "layers" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "layers" / name).write_text(text)
+    around = recipes.LayerRequest(config_dir=root, sets=code.flags, frameworks=code.frameworks, tree=folder)
+    checked = recipes.check(str(path), strict=strict, around=around)
     found = {finding.code for finding in checked.findings}
     if checked.recipe is not None:
         plan = recipes.compile_plan(checked.recipe, memory_bytes=1 << 30)

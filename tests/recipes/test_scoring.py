@@ -57,7 +57,12 @@ def model_decide(
             fires = bool(verdicts) and all(outcome is True for outcome in verdicts)
             score = 1.0 if fires else share
         else:
-            fires = any(outcome is True for outcome in verdicts)
+            free = [
+                outcome
+                for condition, outcome in zip(rule["conditions"], verdicts, strict=True)
+                if not condition["required"]
+            ]
+            fires = any(outcome is True for outcome in free or verdicts)
             score = 1.0 if fires else 0.0
         required = zip(rule["conditions"], verdicts, strict=True)
         fires = fires and all(outcome is True for condition, outcome in required if condition["required"])

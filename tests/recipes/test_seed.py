@@ -29,8 +29,13 @@ def test_each_block_loads_as_it_is_printed(block: Path) -> None:
     recipe = recipes.load(str(block))
     assert [warning for warning in recipe.warnings if warning.severity == "error"] == []
     plan = json.loads(recipes.compile_plan(recipe, memory_bytes=1 << 30).json)
-    written = yaml.safe_load(block.read_text()).get("rules", [])
-    assert [rule["id"] for rule in plan["rules"]] == [rule["id"] for rule in written]
+    written = yaml.safe_load(block.read_text())
+    # What frameworks and profiles name comes from the library, with the conditions that it belongs there.
+    sections = [*written.get("frameworks", {}).values(), *written.get("hardware_profiles", {}).values()]
+    named = [rule for each in sections for rule in [*each.get("rules", []), *each.get("optimizations", [])]]
+    assert [rule["id"] for rule in plan["rules"]] == [rule["id"] for rule in written.get("rules", [])] + named
+    belonging = [rule for rule in plan["rules"] if rule["id"] in named]
+    assert all(rule["conditions"][-1]["required"] for rule in belonging)
     json.loads(Rules(json.dumps(plan)).decide(b"a/model.pth", 2 << 30))
 
 

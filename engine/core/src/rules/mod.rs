@@ -6,7 +6,7 @@
 //!
 //! Score of a rule = weight of its true conditions / weight of all; it applies when the score exceeds the threshold
 //! or is 1, and no required condition is anything but true. `match: all` and `any` replace the score by "all" and
-//! "one true". Rules that apply are ordered by priority x score, then priority, score, position, id; the first
+//! "one true of those that are not required". Rules that apply are ordered by priority x score, then priority, score, position, id; the first
 //! `max_rules` take part. Arithmetic is IEEE double in the order of the conditions, so that a model in another
 //! language gives the same bits.
 
@@ -141,10 +141,12 @@ impl Rule {
 
     /// Score and whether the rule fires.
     fn judge(&self, mut verdict: impl FnMut(&Condition) -> Verdict) -> (f64, bool) {
-        let (mut held, mut missing, mut refused) = (0.0, 0_usize, false);
+        let (mut held, mut missing, mut refused, mut chosen) = (0.0, 0_usize, false, false);
         for condition in &self.conditions {
             if verdict(condition) == Verdict::True {
                 held += condition.weight;
+                // A required one that holds is no choice: "any" would be true of every file.
+                chosen |= !condition.required;
             } else {
                 missing += 1;
                 refused |= condition.required;
@@ -155,7 +157,7 @@ impl Rule {
         let (score, fires) = match self.matching {
             Match::Weighted => (share, share > self.threshold || share == 1.0),
             Match::All => (if all { 1.0 } else { share }, all),
-            Match::Any if missing < self.conditions.len() => (1.0, true),
+            Match::Any if chosen || all => (1.0, true),
             Match::Any => (0.0, false),
         };
         (score, fires && !refused)

@@ -1,0 +1,98 @@
+"""The layers that frameworks bring: by name, or by what a job's data shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recipes.findings import Finding
+from recipes.merged import Layer
+
+if TYPE_CHECKING:
+    from recipes.plugins import Catalog, TreeDetection
+
+__all__ = ["AUTO", "Frameworks"]
+
+AUTO = "auto"
+
+
+class Frameworks:
+    """Frameworks as plugins know them; nothing is imported before a framework is asked for.
+
+    Parameters
+    ----------
+    tree : Path or None
+        The job's data.
+    """
+
+    def __init__(self, tree: Path | None) -> None:
+        self.tree = tree
+        self._detection: TreeDetection | None = None
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        from recipes.plugins import catalog
+
+        return catalog()
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Names that can be selected."""
+        return frozenset(entry.name for entry in self._catalog.usable)
+
+    def names(self, asked: tuple[str, ...], findings: list[Finding]) -> tuple[str, ...]:
+        """Settle which frameworks are meant.
+
+        Parameters
+        ----------
+        asked : tuple of str
+            Names, or ``auto``.
+        findings : list of Finding
+            Is told where ``auto`` finds nothing.
+
+        Returns
+        -------
+        tuple of str
+            Names, each once.
+        """
+        found: dict[str, None] = {}
+        for name in asked:
+            if name != AUTO:
+                found[name] = None
+            elif self.tree is None:
+                message = "the framework cannot be found out without the job's data"
+                findings.append(Finding("MLO171", message, "--framework", do="Name it"))
+            elif best := self._detect(self.tree):
+                found[best] = None
+            else:
+                message = f"no framework stands out in {self.tree}: none of their layers is added"
+                findings.append(Finding("MLO245", message, "--framework", do="Name it"))
+        return tuple(found)
+
+    def layers(self, name: str) -> Iterator[Layer]:
+        """Take what a framework brings.
+
+        Parameters
+        ----------
+        name : str
+            The framework; one that no plugin knows brings nothing.
+
+        Yields
+        ------
+        Layer
+            Weakest first.
+        """
+        from recipes.plugins import framework_layer
+
+        if name in self.known:
+            for recipe in framework_layer(name, self._catalog, self._detection).recipes:
+                yield from recipe.layers
+
+    def _detect(self, tree: Path) -> str | None:
+        from recipes.plugins import detect_tree
+
+        self._detection = detect_tree(tree, self._catalog)
+        self._catalog = self._catalog.without(self._detection.failures)
+        return self._detection.best

@@ -1,0 +1,214 @@
+"""The layers around a recipe, weakest first: built-in, framework, environment, hardware, custom, flags.
+
+A recipe alone means what it says: nothing comes beneath it that was not asked for. A folder of layers::
+
+    default/*.yaml            the built-in layer
+    frameworks/NAME.yaml      what --framework NAME adds
+    environments/NAME.yaml    what --environment NAME adds
+    hardware/NAME.yaml        what --hardware NAME adds
+    custom/*.yaml             beneath the recipe that -r names
+
+Every file of the folder is read, in the order of names: a broken one is an error, also if it is not selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from recipes.findings import Finding, RecipeError, nearest
+from recipes.flags import flags_document
+from recipes.frameworks import Frameworks
+from recipes.merged import Layer, Selection
+from recipes.named import LIBRARY
+from recipes.nodes import Document, parse
+from recipes.recipe import Recipe, alone_findings, build
+from recipes.source import SUFFIXES, Source
+
+__all__ = ["FOLDERS", "LayerRequest", "layered"]
+
+# Folder -> kind of layer; the ancestor's four, and hardware.
+FOLDERS = {
+    "default": "built-in",
+    "frameworks": "framework",
+    "environments": "environment",
+    "hardware": "hardware",
+    "custom": "custom",
+}
+_SECTIONS = {"frameworks": "frameworks", "environments": "environments", "hardware": "hardware_profiles"}
+
+
+@dataclass(frozen=True)
+class LayerRequest:
+    """What was asked for.
+
+    Attributes
+    ----------
+    recipe : str or None
+        File, or name of one that ships; the shipped default where nothing else makes the built-in layer.
+    config_dir : Path or None
+        The folder with layers.
+    frameworks : tuple of str
+        Frameworks of the job; ``auto`` for what `tree` shows.
+    environment : str or None
+        The environment.
+    hardware : tuple of str
+        Hardware profiles of the machine.
+    templates : tuple of str
+        Templates to select.
+    sets : tuple of str
+        ``KEY=VALUE`` each: settings, and parameters of templates.
+    tree : Path or None
+        The job's data, where the framework ``auto`` is looked for.
+    """
+
+    recipe: str | None = None
+    config_dir: Path | None = None
+    frameworks: tuple[str, ...] = ()
+    environment: str | None = None
+    hardware: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    tree: Path | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a recipe was asked for and nothing beside it."""
+        return self == LayerRequest(recipe=self.recipe, tree=self.tree)
+
+
+@dataclass
+class _Folder:
+    """The files of a folder of layers, by subfolder and name."""
+
+    files: dict[str, dict[str, Document]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def read(self, root: Path, shown: str | None = None) -> _Folder:
+        """Read all files; what is wrong with them is kept in `findings`."""
+        prefix = shown or str(root)
+        for path in _listed(root, prefix):
+            if path.name in FOLDERS and path.is_dir():
+                self._read_all(path, f"{prefix}/{path.name}")
+            elif path.is_dir():
+                meant = nearest(path.name, FOLDERS)
+                remedy = f"Did you mean '{meant}'?" if meant else f"Layers are: {', '.join(FOLDERS)}"
+                message = "is no folder of layers"
+                self.findings.append(Finding("MLO177", message, f"{prefix}/{path.name}", do=remedy))
+            else:
+                self._ignored(f"{prefix}/{path.name}", "Move it into the folder of its layer")
+        return self
+
+    def _read_all(self, folder: Path, shown: str) -> None:
+        documents = self.files.setdefault(folder.name, {})
+        for path in _listed(folder, shown):
+            name = f"{shown}/{path.name}"
+            if path.suffix not in SUFFIXES:
+                self._ignored(name, f"Recipes end in {', '.join(SUFFIXES)}")
+                continue
+            if path.stem in documents:
+                message = f"is a second '{path.stem}' in this folder"
+                self.findings.append(Finding("MLO177", message, name, do="Keep one of them"))
+                continue
+            try:
+                documents[path.stem] = parse(Source.read(path, name))
+            except RecipeError as error:
+                self.findings += error.findings
+
+    def _ignored(self, name: str, do: str) -> None:
+        self.findings.append(Finding("MLO246", "is not read", name, do=do))
+
+
+def _listed(folder: Path, shown: str) -> list[Path]:
+    """List a folder by name; what starts with a dot belongs to editors and version control."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        message = f"cannot be listed: {error.strerror}"
+        raise RecipeError([Finding("MLO177", message, shown, do="Name a folder with layers")]) from None
+
+
+def layered(request: LayerRequest, find: Callable[[str], Layer]) -> Recipe:
+    """Lay the layers that were asked for over one another.
+
+    Parameters
+    ----------
+    request : LayerRequest
+        What was asked for.
+    find : callable
+        From the word after ``-r`` to its document.
+
+    Returns
+    -------
+    Recipe
+        Without errors; its warnings are kept.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong in any file, selected or not.
+    """
+    folder = _Folder()
+    if request.config_dir is not None:
+        folder.read(request.config_dir)
+    library = _Folder().read(LIBRARY, "built-in")
+    library.files.pop("frameworks", None)  # plugins bring these
+    findings = [*folder.findings]
+    frameworks = Frameworks(request.tree)
+    request = replace(request, frameworks=frameworks.names(request.frameworks, findings))
+    flags = None
+    try:
+        flags = flags_document(request.sets) if request.sets else None
+    except RecipeError as error:
+        findings += error.findings
+    selection = Selection(request.frameworks, request.environment, request.hardware, request.templates, flags)
+    layers = list(_layers(request, folder, library, frameworks, find, findings))
+    used = {id(layer.document) for layer in layers}
+    for documents in folder.files.values():
+        for document in documents.values():
+            if id(document) not in used:
+                found = alone_findings(document)
+                findings += [finding for finding in found if finding.severity == "error"]
+    known = {
+        section: frozenset({*folder.files.get(name, {}), *library.files.get(name, {})})
+        for name, section in _SECTIONS.items()
+    }
+    known["frameworks"] |= frameworks.known
+    return build(layers, selection, known, findings)
+
+
+def _layers(
+    request: LayerRequest,
+    folder: _Folder,
+    library: _Folder,
+    frameworks: Frameworks,
+    find: Callable[[str], Layer],
+    findings: list[Finding],
+) -> Iterable[Layer]:
+    def found(word: str) -> Iterable[Layer]:
+        try:
+            yield find(word)
+        except RecipeError as error:
+            findings.extend(error.findings)
+
+    default = folder.files.get("default", {})
+    if not default and request.recipe is None:
+        yield from found("default")
+    yield from (Layer("built-in", document) for document in default.values())
+    environment = (request.environment,) if request.environment else ()
+    selected = (
+        ("frameworks", request.frameworks),
+        ("environments", environment),
+        ("hardware", request.hardware),
+    )
+    for name, chosen in selected:
+        for each in chosen:
+            if name == "frameworks":
+                yield from frameworks.layers(each)
+            for place in (library, folder):
+                if each in place.files.get(name, {}):
+                    yield Layer(FOLDERS[name], place.files[name][each])
+    yield from (Layer("custom", document) for document in folder.files.get("custom", {}).values())
+    if request.recipe is not None:
+        yield from found(request.recipe)
