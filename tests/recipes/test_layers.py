@@ -73,10 +73,14 @@ def test_the_layout_of_the_ancestor_resolves_weakest_first(folder: Path) -> None
     assert recipe.settings.confidence_threshold == 0.6  # default
     assert recipe.settings.debug is True  # environment over default
     assert recipe.settings.max_concurrent_rules == 3  # custom over environment
-    assert [rule["id"] for rule in recipe.rules] == ["keep", "models"]
+    assert [rule["id"] for rule in recipe.rules if not rule["id"].startswith("pytorch_")] == [
+        "keep",
+        "models",
+    ]
     assert recipe.rules[0]["priority"] == 20
     assert recipe.rules[0]["origin"] == {"layer": "environment", "file": "production.yaml", "line": 5}
-    assert [rule["order"] for rule in recipe.rules] == [0, 1]
+    assert [rule["order"] for rule in recipe.rules] == list(range(len(recipe.rules)))
+    assert {rule["id"]: rule["origin"]["layer"] for rule in recipe.rules}["models"] == "framework"
 
 
 def test_a_replaced_rule_keeps_a_note_of_what_it_replaced(folder: Path) -> None:
@@ -219,3 +223,17 @@ def test_resolving_twice_gives_the_same_plan(folder: Path) -> None:
     request = LayerRequest(config_dir=folder, environment="production", frameworks=("pytorch",))
     plans = {recipes.compile_plan(recipes.resolve(request), memory_bytes=1 << 30).json for _ in range(2)}
     assert len(plans) == 1
+
+
+def test_the_framework_is_found_in_the_data(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl")
+    (tmp_path / "other.pth").write_bytes(b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl")
+    recipe = recipes.resolve(LayerRequest(recipe="lru", frameworks=("auto",), tree=tmp_path))
+    assert recipe.together.selection.frameworks == ("pytorch",)
+    assert "pytorch_model_caching" in [rule["id"] for rule in recipe.rules]
+    (tmp_path / "model.pt").unlink()
+    (tmp_path / "other.pth").unlink()
+    recipe = recipes.resolve(LayerRequest(recipe="lru", frameworks=("auto",), tree=tmp_path))
+    assert [rule["id"] for rule in recipe.rules] == ["lru-everything"]
+    assert [each.code for each in recipe.warnings] == ["MLO245"]
+    assert [each.code for each in refused(LayerRequest(frameworks=("auto",)))] == ["MLO171"]
