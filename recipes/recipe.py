@@ -188,7 +188,9 @@ def build(
     selection = selection or Selection()
     models, findings = _structure(layers, selection, found_before)
     together = with_named(merged(layers, selection))
-    findings += reference_findings(together, known_sections or {})
+    # A framework's own document may name rules of a framework that it builds on: it is never the whole.
+    if any(layer.kind != "framework" for layer in layers):
+        findings += reference_findings(together, known_sections or {})
     scope = Scope(together)
     settings = SettingsModel.model_validate(together.plain("settings"))
     kinds = {id(layer.document): layer.kind for layer in layers}

@@ -366,7 +366,8 @@ def test_a_rule_that_only_asks_for_what_nothing_measures_can_never_fire() -> Non
 
 def test_a_name_that_is_not_enforced_is_warned_of_once() -> None:
     text = recipe_text(action="{type: compress}, {type: teleport}")
-    text += f"  - id: b\n    conditions: [{CONDITION}]\n    actions: [{{type: compress}}]\n"
+    small = "{type: file_context, property: size, operator: less_than, value: 1MiB}"
+    text += f"  - id: b\n    priority: 5\n    conditions: [{small}]\n    actions: [{{type: compress}}]\n"
     assert [finding.code for finding in findings(text)] == ["MLO201", "MLO201"]
 
 
