@@ -32,8 +32,11 @@ class FuseCosts:
         Pushing pages into the kernel, once [us].
     fill_us_per_mib : float
         The bytes that are pushed [us/MiB].
+    serve_us : float
+        What a READ costs the mount's daemon beyond the bare answer: the core's decision, and timer, order and
+        answer of the drop that follows [us].
     drop_us : float
-        Dropping the pages of one block [us].
+        Dropping the pages of one block, in the warden [us].
     silent_us : float
         Opening a file that the kernel holds, above a native open [us].
     silent_us_per_mib : float
@@ -50,7 +53,8 @@ class FuseCosts:
     read_us_per_mib: float = 325.0
     fill_us: float = 3.0
     fill_us_per_mib: float = 390.0
-    drop_us: float = 17.0
+    serve_us: float = 5.0
+    drop_us: float = 23.0
     silent_us: float = 0.0
     silent_us_per_mib: float = 75.0
     client_share: float = 0.6

@@ -94,7 +94,8 @@ def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[st
         "fuse": scenario.fuse.to_dict(),
         "front": front,
         "cpus": scenario.cpus,
-        "draw_cpu": not _varies(scenario.workload) if draw is None else draw,
+        "draw_cpu": not (scenario.replays or _varies(scenario.workload)) if draw is None else draw,
+        "replays": scenario.replays,
         "wake_ns": scenario.wake_ns,
         "read_ahead_bytes": scenario.read_ahead_bytes,
         "fetch_threads": scenario.fetch_threads,
@@ -205,7 +206,7 @@ def _assumptions(scenario: Scenario) -> list[str]:
     found = []
     if scenario.fuse.origin == "default" and scenario.plan_json is not None:
         found.append("FUSE's own costs are the shipped default, not measured here ('mlopt probe --fuse')")
-    if scenario.plan_json is not None and _client_is_unknown(scenario.storage):
+    if scenario.plan_json is not None and not scenario.replays and _client_is_unknown(scenario.storage):
         found.append(
             f"a read that waits for '{scenario.storage.name}' costs its reader "
             f"{SLEEPING_REQUEST_CPU_NS / 1e6:.2f} ms of CPU more than one that does not"

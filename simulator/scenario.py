@@ -49,6 +49,9 @@ class Scenario:
     draw_cpu : bool or None
         Draw the CPU time of each item from a gamma distribution of shape 6 around the recorded value; None
         draws unless the recorded values vary by themselves.
+    replays : bool
+        The job is `mlopt replay`, which burns the recorded CPU times in all, its calls included; False is the job
+        itself, whose CPU time depends on what its calls cost.
     with_bounds : bool
         Compute the bounds too, which takes three more runs.
     wake_ns : int
@@ -73,6 +76,7 @@ class Scenario:
     cpus: int
     seeds: tuple[int, ...] = SEEDS
     draw_cpu: bool | None = None
+    replays: bool = False
     with_bounds: bool = True
     wake_ns: int = WAKE_NS
     read_ahead_bytes: int = 1 << 20

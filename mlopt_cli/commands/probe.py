@@ -30,6 +30,7 @@ FUSE_WORDS = {
     "read_us_per_mib": "the bytes of a READ, each MiB",
     "fill_us": "a push into the page cache without its bytes",
     "fill_us_per_mib": "the bytes of a push, each MiB",
+    "serve_us": "a READ from the daemon, beyond the answer",
     "drop_us": "dropping the pages of a block",
     "silent_us": "opening what is held, above native",
     "silent_us_per_mib": "reading what is held, above native, each MiB",

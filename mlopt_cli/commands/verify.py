@@ -101,7 +101,7 @@ def command(
         model = _storage(storage, source, job, report)
         base = Scenario(
             workload=job, plan_json=None, baseline="source", storage=model, fuse=FuseCosts.load_or_default(),
-            memory_bytes=0, cpus=len(os.sched_getaffinity(0)),
+            memory_bytes=0, cpus=len(os.sched_getaffinity(0)), replays=not words,
         )  # fmt: skip
         bar.update(task, description="predicting")
         predicted = list(sweep(base, {name: partial(_same, text) for name, text in plans.items()}, [size]))

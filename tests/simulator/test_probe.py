@@ -132,10 +132,12 @@ def test_the_cost_of_fuse_is_measured_and_kept(tmp_path: Path, monkeypatch: pyte
         pytest.skip(str(error))
     costs = found.costs
     # A message crosses into another process and back: never below 1 us, nor 10 ms of CPU.
-    for value in (costs.lookup_us, costs.open_us, costs.read_us_per_mib, costs.fill_us_per_mib):
+    measured = (costs.lookup_us, costs.open_us, costs.read_us_per_mib, costs.fill_us_per_mib, costs.drop_us)
+    for value in measured:
         assert 1.0 < value < 10_000.0
     assert 0.0 < costs.client_share < 1.0
     assert found.daemon_us["stat"] < found.daemon_us["lookup"]
+    assert found.daemon_us["served"] > found.daemon_us["read small"]
     assert found.daemon_us["silent large"] < found.daemon_us["read large"]
     costs.save()
     kept = FuseCosts.load_or_default()

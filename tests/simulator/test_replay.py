@@ -16,7 +16,7 @@ from traces.workload import Workload
 
 MIB = 1 << 20
 FREE_FUSE = FuseCosts(
-    lookup_us=0, open_us=0, read_us=0, read_us_per_mib=0, fill_us=0, fill_us_per_mib=0, drop_us=0,
+    lookup_us=0, open_us=0, read_us=0, read_us_per_mib=0, fill_us=0, fill_us_per_mib=0, serve_us=0, drop_us=0,
     silent_us=0, silent_us_per_mib=0, client_share=0,
 )  # fmt: skip
 SLOW = StorageModel(
@@ -238,3 +238,14 @@ def test_cpu_drawn_for_a_reader_does_not_depend_on_who_waits_for_what() -> None:
         assert with_waits == pytest.approx(without, rel=1e-6)
         drawn.add(round(without, 6))
     assert len(drawn) == 5
+
+
+def test_a_replayer_computes_for_the_recorded_time_whatever_its_calls_cost() -> None:
+    # one reader, 1 ms of recorded CPU per file of one READ; half of the 40 us of a message are the reader's
+    workload = synthetic_workload(JobShape(files=50, epochs=3, cpu_ns=1_000_000))
+    costs = replace(FREE_FUSE, read_us=40.0, client_share=0.5)
+    storage = replace(SLOW, client_request_cpu_ns=1.0)
+    options = {"fuse": costs, "plan_json": plan("lru", 1 << 30), "cpus": 8, "storage": storage}
+    job, replayer = (run(workload, replays=replays, **options) for replays in (False, True))
+    # the calls come on top of the job (per file 20 us of its own, 20 us of waiting) and are taken off the replayer
+    assert job.epoch_s[1] - replayer.epoch_s[1] == pytest.approx(50 * 20e-6, rel=0.05)

@@ -15,7 +15,23 @@ pub type Task = u32;
 #[derive(Debug, Default)]
 struct Core {
     running: Option<Task>,
+    /// The running task has computed what it had to and did not yet say whether it goes on or waits.
+    lingers: bool,
+    /// What the running task has used since it got the core [ns].
+    used_ns: u64,
     queue: VecDeque<Task>,
+}
+
+impl Core {
+    /// Whether the task can have it at once.
+    fn is_free_for(&self, task: Task) -> bool {
+        match self.running {
+            None => true,
+            Some(running) => {
+                self.lingers && running == task && (self.queue.is_empty() || self.used_ns < SLICE_NS)
+            }
+        }
+    }
 }
 
 /// All cores, and what each task still has to compute.
@@ -25,6 +41,8 @@ pub struct Cpus {
     previous: Vec<u32>,
     remaining: Vec<u64>,
     busy_ns: u64,
+    /// Cores whose task lingers.
+    lingering: Vec<u32>,
 }
 
 /// What is to be scheduled: the slice on this core ends after so many ns.
@@ -45,6 +63,7 @@ impl Cpus {
             previous: (0..tasks).map(|task| (task % cores) as u32).collect(),
             remaining: vec![0; tasks],
             busy_ns: 0,
+            lingering: Vec::new(),
         }
     }
 
@@ -58,8 +77,9 @@ impl Cpus {
         self.remaining[task as usize] = length_ns;
         let core = self.place(task);
         self.previous[task as usize] = core;
-        if self.cores[core as usize].running.is_some() {
-            self.cores[core as usize].queue.push_back(task);
+        let slot = &mut self.cores[core as usize];
+        if !slot.is_free_for(task) {
+            slot.queue.push_back(task);
             return None;
         }
         Some(self.run(core, task))
@@ -68,27 +88,32 @@ impl Cpus {
     /// Compute without an event: allowed when nothing else can happen before the end. False if no core is idle.
     pub fn run_alone(&mut self, task: Task, length_ns: u64) -> bool {
         let core = self.place(task);
-        if self.cores[core as usize].running.is_some() {
+        let slot = &mut self.cores[core as usize];
+        if !slot.is_free_for(task) || !slot.queue.is_empty() {
             return false;
         }
+        (slot.running, slot.lingers) = (None, false);
         self.previous[task as usize] = core;
         self.busy_ns += length_ns;
         true
     }
 
-    /// A slice ended: the task that is done, if it is, and the slice that begins now.
+    /// A slice ended: the task that is done, if it is, and the slice that begins now. A task that is done keeps its core
+    /// until [`Cpus::release`], as a thread does that computes on: it would otherwise queue anew for each piece of work.
     pub fn slice_ended(&mut self, core: u32) -> (Option<Task>, Option<Slice>) {
         let slot = &mut self.cores[core as usize];
-        let Some(task) = slot.running.take() else {
+        let Some(task) = slot.running else {
             return (None, None);
         };
         if self.remaining[task as usize] == 0 {
-            let next = slot.queue.pop_front();
-            return (Some(task), next.map(|next| self.run(core, next)));
+            slot.lingers = true;
+            self.lingering.push(core);
+            return (Some(task), None);
         }
         let next = match slot.queue.pop_front() {
             Some(other) => {
                 slot.queue.push_back(task);
+                slot.running = None;
                 other
             }
             None => task,
@@ -96,9 +121,24 @@ impl Cpus {
         (None, Some(self.run(core, next)))
     }
 
+    /// Whoever was done and did not go on waits now: a slice of the next task, for each call one, until there is none.
+    pub fn release(&mut self) -> Option<Slice> {
+        while let Some(core) = self.lingering.pop() {
+            let slot = &mut self.cores[core as usize];
+            if !std::mem::take(&mut slot.lingers) {
+                continue;
+            }
+            slot.running = None;
+            if let Some(next) = slot.queue.pop_front() {
+                return Some(self.run(core, next));
+            }
+        }
+        None
+    }
+
     fn place(&self, task: Task) -> u32 {
         let previous = self.previous[task as usize];
-        if self.cores[previous as usize].running.is_none() {
+        if self.cores[previous as usize].is_free_for(task) {
             return previous;
         }
         let idle = self.cores.iter().position(|core| core.running.is_none());
@@ -106,9 +146,14 @@ impl Cpus {
     }
 
     fn run(&mut self, core: u32, task: Task) -> Slice {
-        self.cores[core as usize].running = Some(task);
+        let slot = &mut self.cores[core as usize];
+        if slot.running != Some(task) || slot.used_ns >= SLICE_NS {
+            slot.used_ns = 0;
+        }
+        (slot.running, slot.lingers) = (Some(task), false);
         let left = &mut self.remaining[task as usize];
-        let length_ns = (*left).min(SLICE_NS);
+        let length_ns = (*left).min(SLICE_NS - slot.used_ns);
+        slot.used_ns += length_ns;
         *left -= length_ns;
         self.busy_ns += length_ns;
         Slice { core, length_ns }
@@ -135,12 +180,16 @@ mod tests {
                 cpus.start(what & !SLEEP, cpu_ns)
             } else {
                 let (done, slice) = cpus.slice_ended(what);
-                if let Some(task) = done {
-                    heap.push(now + sleep_ns, SLEEP | task);
+                match done {
+                    Some(task) if sleep_ns == 0 => cpus.start(task, cpu_ns),
+                    Some(task) => {
+                        heap.push(now + sleep_ns, SLEEP | task);
+                        None
+                    }
+                    None => slice,
                 }
-                slice
             };
-            if let Some(slice) = slice {
+            for slice in slice.into_iter().chain(std::iter::from_fn(|| cpus.release())) {
                 heap.push(now + slice.length_ns, slice.core);
             }
         }
@@ -156,7 +205,27 @@ mod tests {
     #[test]
     fn tasks_that_never_sleep_use_everything_and_a_lone_one_its_share() {
         assert!(used_share(4, 5_000_000, 0) > 0.999);
+        assert!(used_share(4, 100_000, 0) > 0.999);
         let lone = used_share(1, 5_000_000, 5_000_000);
         assert!((lone - 0.25).abs() < 0.005, "{lone}");
+    }
+
+    #[test]
+    fn a_task_with_more_to_do_goes_on_until_its_slice_ends() {
+        // one core; task 0 has six pieces of 1 ms, task 1 waits: it gets the core after 4 ms, not after each piece
+        let mut cpus = Cpus::new(1, 2);
+        assert!(cpus.start(0, 1_000_000).is_some());
+        assert!(cpus.start(1, 1_000_000).is_none());
+        for _ in 0..3 {
+            assert_eq!(cpus.slice_ended(0), (Some(0), None));
+            assert!(cpus.start(0, 1_000_000).is_some());
+        }
+        assert_eq!(cpus.slice_ended(0), (Some(0), None));
+        assert!(cpus.start(0, 1_000_000).is_none());
+        assert!(cpus.release().is_some());
+        assert_eq!(cpus.slice_ended(0), (Some(1), None));
+        assert!(cpus.release().is_some());
+        assert_eq!(cpus.slice_ended(0), (Some(0), None));
+        assert!(cpus.release().is_none());
     }
 }

@@ -162,7 +162,7 @@ impl Replay<'_> {
             return true;
         }
         if !mount.observes_opens {
-            self.readers[r].debt += self.scenario.fuse.silent_us * 1e3;
+            self.charge_call(r, self.scenario.fuse.silent_us * 1e3);
             return true;
         }
         let cost = self.scenario.fuse.open_us;
@@ -185,7 +185,7 @@ impl Replay<'_> {
         let id = self.requests.add(purpose, file, (0, 0), 0, r as Task);
         self.wait_for(r, id);
         let share = self.scenario.fuse.client_share;
-        self.readers[r].debt += cost_us * 1e3 * share;
+        self.charge_call(r, cost_us * 1e3 * share);
         self.serve(Work {
             cpu_ns: (cost_us * 1e3 * (1.0 - share)) as u64,
             then: Then::Message(id),
@@ -269,7 +269,10 @@ impl Replay<'_> {
         let prefetched = (found.prefetched as f64 * per_page).round() as u64;
         if !matches!(self.front, Front::Source { .. }) {
             let silent = access.length.saturating_sub(missed + prefetched);
-            self.readers[r].debt += silent as f64 / MIB * self.scenario.fuse.silent_us_per_mib * 1e3;
+            self.charge_call(
+                r,
+                silent as f64 / MIB * self.scenario.fuse.silent_us_per_mib * 1e3,
+            );
         }
         self.count_read(access, missed, prefetched);
         self.readers[r].stage = Stage::Finish;
@@ -321,9 +324,10 @@ impl Replay<'_> {
         self.report.epochs[self.epoch as usize].messages += 1;
         let fuse = &self.scenario.fuse;
         let cost = (fuse.read_us + fuse.read_us_per_mib * bytes as f64 / MIB) * 1e3;
-        self.readers[r].debt += cost * fuse.client_share;
+        let share = fuse.client_share;
+        self.charge_call(r, cost * share);
         self.serve(Work {
-            cpu_ns: (cost * (1.0 - fuse.client_share)) as u64,
+            cpu_ns: (cost * (1.0 - share) + fuse.serve_us * 1e3) as u64,
             then: Then::Message(id),
         });
     }

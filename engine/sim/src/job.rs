@@ -41,6 +41,8 @@ pub(crate) struct Reader {
     pub(crate) debt: f64,
     /// CPU of the recorded storage's client taken out and not charged again; requests may cost that much [ns].
     credit: f64,
+    /// CPU of a replayer's calls that it has not yet taken from what it computes [ns].
+    prepaid: f64,
     factor: f64,
     pub(crate) file: u32,
     batch: i32,
@@ -60,6 +62,7 @@ impl Reader {
             stage: Stage::Begin,
             debt: 0.0,
             credit: 0.0,
+            prepaid: 0.0,
             factor: 1.0,
             file: u32::MAX,
             batch: -1,
@@ -165,6 +168,13 @@ impl Replay<'_> {
             }
         }
         let recorded = access.cpu_ns as f64;
+        if self.scenario.replays {
+            let paid = self.readers[r].prepaid.min(recorded);
+            self.readers[r].prepaid -= paid;
+            self.readers[r].debt += recorded - paid;
+            self.readers[r].stage = Stage::Compute;
+            return true;
+        }
         let client = self.recorded_client_ns(access).min(recorded);
         let reader = &mut self.readers[r];
         reader.debt += (recorded - client) * reader.factor;
@@ -181,6 +191,15 @@ impl Replay<'_> {
             return self.spend(r);
         }
         true
+    }
+
+    /// Charge the reader's part of a call's cost.
+    pub(crate) fn charge_call(&mut self, r: usize, cost_ns: f64) {
+        let reader = &mut self.readers[r];
+        reader.debt += cost_ns;
+        if self.scenario.replays {
+            reader.prepaid += cost_ns;
+        }
     }
 
     /// Charge a request of the storage's client, as far as it was a part of the recorded CPU.
@@ -388,6 +407,7 @@ impl Replay<'_> {
                 self.at_barrier += 1;
             } else {
                 reader.stage = Stage::Begin;
+                reader.prepaid = 0.0; // a new epoch is nobody's debt
                 self.ready.push_back(r as Task);
             }
         }

@@ -246,6 +246,9 @@ impl<'a> Replay<'a> {
                 self.resume(task);
                 continue;
             }
+            while let Some(slice) = self.cpus.release() {
+                self.schedule(Some(slice));
+            }
             let Some((time, what)) = self.heap.pop() else {
                 if self.force_gate() {
                     continue;

@@ -21,6 +21,8 @@ pub struct FuseCosts {
     pub fill_us: f64,
     /// Pushing pages into the kernel, the bytes [us/MiB].
     pub fill_us_per_mib: f64,
+    /// What a READ costs the daemon beyond the bare answer: the core's decision, timer and order of the drop [us].
+    pub serve_us: f64,
     /// Dropping the pages of one block [us].
     pub drop_us: f64,
     /// Opening and reading a file that the kernel holds, above the job's own work [us].
@@ -63,6 +65,9 @@ pub struct Scenario {
     pub cpus: usize,
     /// Draw CPU per item around the recorded value; false takes it as recorded.
     pub draw_cpu: bool,
+    /// The job is the replayer (`mlopt replay`), which computes for the recorded CPU time in all: what its calls cost is
+    /// taken from what it computes next. False is the job itself, whose calls cost what they cost here.
+    pub replays: bool,
     /// Delay of a wake-up behind a wait for the source [ns].
     pub wake_ns: u64,
     /// Largest READ and read-ahead of the mount [bytes].
