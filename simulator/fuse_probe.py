@@ -90,8 +90,8 @@ class _Served:
     def served_cpu(self) -> tuple[_Cpu, _Cpu]:
         """Measure what a READ from the daemon's part costs the daemon, and its drop the warden.
 
-        By several readers at once: those whose costs decide are many, and their drops go out in company. A lone
-        reader's cost the warden 41 us each instead of 25.
+        By several readers at once: those whose costs decide are many, and their drops go out in company. A
+        lone reader's cost the warden 41 us each instead of 23.
         """
         before = _cpu_ns(self.process.pid), _cpu_ns(self.warden)
         with ThreadPoolExecutor(_READERS) as readers:

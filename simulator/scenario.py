@@ -50,8 +50,8 @@ class Scenario:
         Draw the CPU time of each item from a gamma distribution of shape 6 around the recorded value; None
         draws unless the recorded values vary by themselves.
     replays : bool
-        The job is `mlopt replay`, which burns the recorded CPU times in all, its calls included; False is the job
-        itself, whose CPU time depends on what its calls cost.
+        The job is `mlopt replay`, which burns the recorded CPU times in all, its calls included; False is the
+        job itself, whose CPU time depends on what its calls cost.
     with_bounds : bool
         Compute the bounds too, which takes three more runs.
     wake_ns : int

@@ -117,7 +117,7 @@ def test_the_model_is_written_whole_and_read_again(
     assert result["result"]["fuse"] is None
     other = tmp_path / "precious.txt"
     other.write_text("mine")
-    assert main(["probe", str(data), "-o", str(other)]) == 1
+    assert main(["probe", str(data), "-o", str(other)]) == 2
     assert other.read_text() == "mine"
     assert "precious.txt" in capsys.readouterr().err
 

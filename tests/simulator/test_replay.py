@@ -247,5 +247,5 @@ def test_a_replayer_computes_for_the_recorded_time_whatever_its_calls_cost() -> 
     storage = replace(SLOW, client_request_cpu_ns=1.0)
     options = {"fuse": costs, "plan_json": plan("lru", 1 << 30), "cpus": 8, "storage": storage}
     job, replayer = (run(workload, replays=replays, **options) for replays in (False, True))
-    # the calls come on top of the job (per file 20 us of its own, 20 us of waiting) and are taken off the replayer
+    # the calls come on top of the job (20 us of its own and 20 us of waiting each), not of the replayer
     assert job.epoch_s[1] - replayer.epoch_s[1] == pytest.approx(50 * 20e-6, rel=0.05)
