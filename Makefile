@@ -26,6 +26,7 @@ check: build
 	$(BIN)/lint-imports
 	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'mlopt_cli/*.py' 'traces/*.py' 'recipes/*.py' 'learner/*.py' 'simulator/*.py' 'runtime/*.py' 'mlopt_engine/*.py')
 	$(BIN)/python -m recipes.json_schema --check
+	$(BIN)/mlopt recipe fmt --check recipes/library
 
 bench: build
 	$(BIN)/python -m benchmarks.run
@@ -38,6 +39,7 @@ format: build
 	cargo fmt --all
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/mlopt recipe fmt recipes/library
 
 build: system $(STAMP)-engine
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import typer
 from typer._click.exceptions import BadParameter, ClickException, MissingParameter, UsageError
@@ -57,6 +58,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("mount", "Show a source through a cache that follows a recipe."),
     Command("plugins", "List framework plugins, show what one brings, check one."),
     Command("probe", "Measure a storage, or what FUSE itself costs here."),
+    Command("recipe", "Start, format and compare recipes."),
     Command("record", "Capture how a job reads its files."),
     Command("replay", "Do a recorded job's reads again, in real time."),
     Command("report", "Describe a trace: files, epochs, workers, waits."),
@@ -124,13 +126,31 @@ def build_app(requested: str | None) -> typer.Typer:
     for command in COMMANDS:
         function: Callable[..., object]
         if command.name == requested:
-            function = importlib.import_module(command.module).command
+            module = importlib.import_module(command.module)
+            if hasattr(module, "VERBS"):
+                app.add_typer(_group(module), name=command.name, short_help=command.summary)
+                continue
+            function = module.command
             function.__doc__ = help_of(function)
             settings = {"ignore_unknown_options": False}
         else:
             function, settings = _placeholder, {}
         app.command(command.name, short_help=command.summary, context_settings=settings)(function)
     return app
+
+
+def _group(module: ModuleType) -> typer.Typer:
+    """Build a noun with its verbs: a package under `commands` with a module per verb."""
+    group = typer.Typer(
+        help=help_of(module.command),
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for verb, summary in module.VERBS.items():
+        function = importlib.import_module(f"{module.__name__}.{verb}").command
+        function.__doc__ = help_of(function)
+        group.command(verb, short_help=summary)(function)
+    return group
 
 
 def help_of(function: Callable[..., object]) -> str:

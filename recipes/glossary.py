@@ -49,8 +49,8 @@ class Entry:
 def _codes() -> Iterator[Entry]:
     for code in CODES.values():
         details: dict[str, Any] = {"severity": code.severity, "meaning": code.meaning, "do": code.do}
-        if code.strict:
-            details["reported by"] = "mlopt validate --strict"
+        if code.reported_by != "mlopt validate":
+            details["reported by"] = code.reported_by
         if code.example is not None:
             details["example"] = [_printable(line) for line in code.example.splitlines()]
         yield Entry("code", code.name, code.title + ".", details)

@@ -79,6 +79,45 @@ class Source:
         return cls(file, text, text.split("\n"))
 
     @classmethod
+    def of_bytes(cls, content: bytes, file: str) -> Source:
+        """Take a text as it comes from a file or a pipe.
+
+        Parameters
+        ----------
+        content : bytes
+            UTF-8, with or without byte order mark, with any line ends.
+        file : str
+            A name for messages.
+
+        Returns
+        -------
+        Source
+            The text.
+
+        Raises
+        ------
+        RecipeError
+            When it is too large or is no UTF-8 text.
+        """
+
+        def refuse(code: str, message: str, mark: Mark | None = None, do: str | None = None) -> RecipeError:
+            return RecipeError([Finding(code, message, file, mark, do)])
+
+        if len(content) > MAX_BYTES:
+            raise refuse("MLO101", "is larger than 1 MiB", do="A recipe is a text of some hundred lines")
+        content = content.removeprefix(b"\xef\xbb\xbf")
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            mark = _mark_of(content, error.start)
+            value = f"0x{content[error.start]:02x}"
+            raise refuse("MLO102", f"is not UTF-8: byte {value}", mark, "Save the file as UTF-8") from None
+        nul = content.find(b"\0")
+        if nul >= 0:
+            raise refuse("MLO102", "holds a NUL byte", _mark_of(content, nul), "Save the file as UTF-8 text")
+        return cls.of_text(text.replace("\r\n", "\n"), file)
+
+    @classmethod
     def read(cls, path: Path, file: str) -> Source:
         """Read a file.
 
@@ -100,31 +139,18 @@ class Source:
             When it cannot be read, is too large or is no UTF-8 text.
         """
 
-        def refuse(code: str, message: str, mark: Mark | None = None, do: str | None = None) -> RecipeError:
-            return RecipeError([Finding(code, message, file, mark, do)])
+        def refuse(message: str, do: str | None = None) -> RecipeError:
+            return RecipeError([Finding("MLO100", message, file, do=do)])
 
         try:
             with path.open("rb") as stream:
-                content = stream.read(MAX_BYTES + 1)
+                return cls.of_bytes(stream.read(MAX_BYTES + 1), file)
         except FileNotFoundError:
-            raise refuse("MLO100", "no such recipe", do="Name a file, or a recipe that ships") from None
+            raise refuse("no such recipe", "Name a file, or a recipe that ships") from None
         except IsADirectoryError:
-            raise refuse("MLO100", "is a directory", do="Name a recipe file") from None
+            raise refuse("is a directory", "Name a recipe file") from None
         except OSError as error:
-            raise refuse("MLO100", f"cannot be read: {error.strerror}") from None
-        if len(content) > MAX_BYTES:
-            raise refuse("MLO101", "is larger than 1 MiB", do="A recipe is a text of some hundred lines")
-        content = content.removeprefix(b"\xef\xbb\xbf")
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            mark = _mark_of(content, error.start)
-            value = f"0x{content[error.start]:02x}"
-            raise refuse("MLO102", f"is not UTF-8: byte {value}", mark, "Save the file as UTF-8") from None
-        nul = content.find(b"\0")
-        if nul >= 0:
-            raise refuse("MLO102", "holds a NUL byte", _mark_of(content, nul), "Save the file as UTF-8 text")
-        return cls.of_text(text.replace("\r\n", "\n"), file)
+            raise refuse(f"cannot be read: {error.strerror}") from None
 
 
 def _mark_of(content: bytes, offset: int) -> Mark:

@@ -26,14 +26,14 @@ class Code:
         The text of a recipe that gives this finding; None where the finding is that there is no file.
     file : str
         What the example's file is called.
-    strict : bool
-        Only reported where ``mlopt validate --strict`` asks for it.
     layers : tuple of (str, str)
         Files of a folder of layers around the example: name and text.
     flags : tuple of str
         ``--set`` beside the example.
     frameworks : tuple of str
         ``--framework`` beside the example.
+    reported_by : str
+        The command that reports it; whatever reads recipes does where this is ``mlopt validate``.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Code:
     do: str
     example: str | None
     file: str = "recipe.yaml"
-    strict: bool = False
     layers: tuple[tuple[str, str], ...] = ()
     flags: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
+    reported_by: Literal["mlopt validate", "mlopt validate --strict", "mlopt recipe fmt"] = "mlopt validate"
 
     @property
     def severity(self) -> Literal["error", "warning"]:

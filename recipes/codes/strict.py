@@ -13,7 +13,7 @@ CODES = (
         "It is read as 'equals', or as 'in' for a list. Other readers of such files take it for false.",
         "Write 'operator:'.",
         a_recipe(condition="{type: file_context, property: extension, value: .pt, weight: 1.0}"),
-        strict=True,
+        reported_by="mlopt validate --strict",
     ),
     Code(
         "MLO213",
@@ -21,7 +21,7 @@ CODES = (
         "It counts 1.0. Other readers of such files take it for 0, so that the rule can never fire.",
         "Write 'weight:'; with 'match: all' or 'match: any' weights mean nothing and are not asked for.",
         a_recipe(condition="{type: file_context, property: extension, operator: equals, value: .pt}"),
-        strict=True,
+        reported_by="mlopt validate --strict",
     ),
     Code(
         "MLO214",
@@ -29,7 +29,7 @@ CODES = (
         "It is read as 'file'.",
         "Write 'target: file'.",
         a_recipe(action="{type: cache, parameters: {policy: pinned}}"),
-        strict=True,
+        reported_by="mlopt validate --strict",
     ),
     Code(
         "MLO215",
@@ -37,6 +37,6 @@ CODES = (
         "The one stands for the other.",
         "Write both: 'id:' for programs, 'name:' for people.",
         a_recipe().replace("    name: training data\n", ""),
-        strict=True,
+        reported_by="mlopt validate --strict",
     ),
 )

@@ -109,4 +109,12 @@ CODES = (
         "Keep one recipe per file.",
         a_recipe(end="---\nversion: '1'"),
     ),
+    Code(
+        "MLO114",
+        "The text cannot be laid out anew",
+        "Formatting never changes what a recipe means or says. Directives and line breaks other than line feeds are beyond it.",
+        "Format the file by hand, or remove what is named.",
+        '%YAML 1.1\n---\nversion: "1"\nname: example\nrules: []\n',
+        reported_by="mlopt recipe fmt",
+    ),
 )

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from recorded_job import Ask, Job
 
+import recipes
 from mlopt_cli import output
 from mlopt_cli.commands import demo as demo_command
 from mlopt_cli.demo.data import DataSpec
@@ -17,6 +18,7 @@ from mlopt_cli.main import COMMANDS, WRAPPERS, main
 from mlopt_cli.schemas import published, schema_of
 from mlopt_cli.workflows import demo
 
+LIBRARY = Path(recipes.__file__).parent / "library"
 # Command lines that end well; places are put in for {data}, {trace} and {tmp}.
 LINES: tuple[str, ...] = (
     "report {trace}",
@@ -33,6 +35,12 @@ LINES: tuple[str, ...] = (
     "plugins check",
     "plugins show pytorch --tree {data} --fact system.gpu_count=8",
     "explain",
+    "recipe diff lru default --exit-code",
+    "recipe diff default default",
+    f"recipe fmt --check {LIBRARY}",
+    "recipe init {data} -o -",
+    "recipe schema",
+    "recipe schema --path",
     "explain MLO103",
     "explain lru",
     "explain facts",
@@ -113,7 +121,8 @@ def test_real_output_has_the_published_shape(line: str, job: Job, ask: Ask, tmp_
     words = words_of(line, job, tmp_path)
     code, answer = ask(*words)
     assert "result" in answer, answer
-    assert code in {"doctor": (0, 3), "status": (0, 1), "validate": (0, 1)}.get(words[0], (0,))
+    allowed = {"doctor": (0, 3), "status": (0, 1), "validate": (0, 1), "recipe": (0, 1)}
+    assert code in allowed.get(words[0], (0,))
     check(words[0], only_here(answer, tmp_path))
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 import recipes
+from recipes import RecipeError
 from recipes.codes import CODES, Code
+from recipes.formatting import format_recipe
+from recipes.source import Source
 
 ROOT = Path(__file__).parents[2]
 # Findings that cannot be had alone: a rule that can never fire has a fact that nothing measures.
@@ -17,6 +20,10 @@ def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
     path = folder / code.file
     if code.example is not None:
         path.write_text(code.example)
+    if code.reported_by == "mlopt recipe fmt":
+        with pytest.raises(RecipeError) as caught:
+            format_recipe(Source.read(path, str(path)))
+        return {finding.code for finding in caught.value.findings}
     root = folder / "layers" if code.layers else None
     for name, text in code.layers:
         (folder / "layers" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +40,9 @@ def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
 @pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.name)
 def test_the_example_gives_its_code_and_no_other(code: Code, tmp_path: Path) -> None:
     expected = {code.name} | COMPANIONS.get(code.name, set())
-    assert codes_of(code, tmp_path, strict=code.strict) == expected
-    if code.strict:
+    is_strict = code.reported_by == "mlopt validate --strict"
+    assert codes_of(code, tmp_path, strict=is_strict) == expected
+    if is_strict:
         assert codes_of(code, tmp_path, strict=False) == set()
 
 
