@@ -26,7 +26,7 @@ from recipes.quantities import (
     parse_rate_bytes_per_s,
     parse_size_bytes,
 )
-from recipes.schema import RecipeModel, version_text
+from recipes.schema import RecipeModel, as_list, version_text
 from recipes.treatment import known_action_names
 from recipes.vocabulary import CONDITION_TYPES, vocabulary
 
@@ -52,7 +52,10 @@ class _Generator(GenerateJsonSchema):
             return {"anyOf": [{"type": "number", "minimum": 0}, text], "description": description}
         if function is version_text:
             return {"type": ["string", "number"]}
-        return super().function_before_schema(schema)
+        if function is as_list:
+            inner = self.generate_inner(schema["schema"])
+            return {"anyOf": [inner, inner["items"]]}
+        raise TypeError(f"say here what {function} lets people write")
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Leave titles out: they repeat the key."""

@@ -54,7 +54,25 @@ def version_text(value: object) -> object:
 
 Version = Annotated[str, BeforeValidator(version_text)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Names = Annotated[list[Name], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+
+
+def as_list(value: object) -> object:
+    """Take a single word for a list of one.
+
+    Parameters
+    ----------
+    value : object
+        As written.
+
+    Returns
+    -------
+    object
+        A list for a text; anything else as it is.
+    """
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[Name], BeforeValidator(as_list)]
 Priority = Annotated[int, Field(ge=0, le=1_000_000)]
 Match = Literal["weighted", "all", "any"]
 

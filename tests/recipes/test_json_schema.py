@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ import recipes
 from recipes import RecipeError
 from recipes.codes import CODES
 from recipes.json_schema import SCHEMA_FILE, recipe_schema, schema_text
+from recipes.nodes import parse
+from recipes.schema import RecipeModel
+from recipes.source import Source
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -36,9 +40,23 @@ def test_the_schema_is_fresh_and_valid() -> None:
     Draft202012Validator.check_schema(recipe_schema())
 
 
-@pytest.mark.parametrize("name", recipes.shipped())
-def test_shipped_recipes_fit(name: str) -> None:
-    VALIDATOR.validate(recipes.load(name).document)
+LIBRARY = Path(recipes.__file__).parent / "library"
+ANCESTOR = Path(__file__).parents[1] / "data"
+GRAMMAR_SKETCH = "07_rule_structure.yaml"
+FILES = sorted([*LIBRARY.rglob("*.yaml"), *ANCESTOR.rglob("*.yaml")])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_shipped_recipes_and_the_ancestors_fit(path: Path) -> None:
+    document = parse(Source.read(path, path.name)).value
+    assert VALIDATOR.is_valid(document) is (path.name != GRAMMAR_SKETCH)
+
+
+@pytest.mark.parametrize("name", ["training", ["training", "batch"]])
+def test_one_name_or_several_fit(name: Any) -> None:
+    document = {"settings": {"template": name}}
+    VALIDATOR.validate(document)
+    RecipeModel.model_validate(document)
 
 
 @pytest.mark.parametrize("code", SEEN_BY_THE_SCHEMA)
