@@ -241,9 +241,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         result = build_app(requested)(words, standalone_mode=False, prog_name="mlopt")
-    except (KeyboardInterrupt, typer.Abort):  # the parser turns the one into the other
-        sys.stderr.write("interrupted\n")
-        return EXIT_INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort):
+        result = EXIT_INTERRUPTED
     except typer.Exit as stop:
         return stop.exit_code
     except MloptError as error:
@@ -268,6 +267,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         output.print_error(requested or "", problem, as_json="--json" in own_words)
         return EXIT_WRAPPER_FAILED if requested in WRAPPERS else EXIT_CODES[RefusedError]
+    if result == EXIT_INTERRUPTED and requested not in WRAPPERS:  # the parser, too, turns Ctrl-C into this
+        sys.stderr.write("interrupted\n")
     return result if isinstance(result, int) else 0
 
 

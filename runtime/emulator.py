@@ -510,7 +510,7 @@ def _run(state: MountState, on_ready: Callable[[], None]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
         _release(state)
-    return 130 if signal.SIGINT in received else 0
+    return 128 + received[0] if received else 0
 
 
 def _unmount(storage: _native.EmulatedStorage) -> None:

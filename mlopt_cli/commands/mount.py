@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,60 +80,68 @@ def command(
         journal=journal.absolute() if journal else None,
     )
     budget = plan.memory_bytes
-    handle = session.mount(source, mountpoint, plan.json, options)
-    report = Report(
-        "mount",
-        {
-            "source": str(source),
-            "mountpoint": str(mountpoint),
-            "recipe": recipe or "default",
-            "memory_bytes": budget,
-        }
-        | {"layers": layers.to_dict()},
-        {
-            "mountpoint": str(handle.mountpoint),
-            "pid": handle.pid,
-            "memory_bytes": budget,
-            "plan_sha256": plan.sha256,
-            "http": handle.status().get("http"),
-        },
-        [dict(warning) for warning in plan.warnings],
-    )
-    for note in handle.notes:
-        report.warn("mountpoint-not-empty", note)
-
-    def render(console: Console) -> None:
-        chosen = "" if memory else " (chosen; --memory SIZE sets it)"
-        console.print(f"{source} is mounted at {handle.mountpoint}, memory {format_size(budget)}{chosen}")
-        if report.result["http"]:
-            console.print(f"metrics: http://{report.result['http']}/ml/metrics")
-        console.print(
-            "Ctrl-C unmounts" if foreground else f"next: mlopt umount {handle.mountpoint}", style="dim"
+    with _held(foreground) as hold:
+        handle = hold(session.mount(source, mountpoint, plan.json, options))
+        report = Report(
+            "mount",
+            {
+                "source": str(source),
+                "mountpoint": str(mountpoint),
+                "recipe": recipe or "default",
+                "memory_bytes": budget,
+            }
+            | {"layers": layers.to_dict()},
+            {
+                "mountpoint": str(handle.mountpoint),
+                "pid": handle.pid,
+                "memory_bytes": budget,
+                "plan_sha256": plan.sha256,
+                "http": handle.status().get("http"),
+            },
+            [dict(warning) for warning in plan.warnings],
         )
+        for note in handle.notes:
+            report.warn("mountpoint-not-empty", note)
 
-    emit(report, as_json=as_json, render=render)
-    return _stay(handle) if foreground else 0
+        def render(console: Console) -> None:
+            chosen = "" if memory else " (chosen; --memory SIZE sets it)"
+            console.print(f"{source} is mounted at {handle.mountpoint}, memory {format_size(budget)}{chosen}")
+            if report.result["http"]:
+                console.print(f"metrics: http://{report.result['http']}/ml/metrics")
+            console.print(
+                "Ctrl-C unmounts" if foreground else f"next: mlopt umount {handle.mountpoint}", style="dim"
+            )
 
-
-def _stay(handle: Mount) -> int:
-    """Wait for the daemon to end; Ctrl-C unmounts, and so do SIGTERM and a terminal that closes."""
-    import signal
-
-    from mlopt_engine.errors import RefusedError
-    from runtime import session
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
-    try:
-        session.wait(handle)
-    except (KeyboardInterrupt, SystemExit):
-        try:
-            handle.umount()
-        except RefusedError as error:
-            stderr_console().print(f"{error.what}: unmounted lazily, open files stay readable")
-            handle.umount(lazy=True)
-        raise  # the table of exit codes holds for a mount too: interrupted is 130
+        emit(report, as_json=as_json, render=render)
+        if foreground:
+            session.wait(handle)
     return 0
+
+
+@contextmanager
+def _held(foreground: bool) -> Iterator[Callable[[Mount], Mount]]:
+    """Unmount, when in the foreground, at Ctrl-C, SIGTERM and a terminal that closes, from the mount on."""
+    from mlopt_engine.errors import RefusedError
+
+    mounted: list[Mount] = []
+
+    def hold(mount: Mount) -> Mount:
+        mounted.append(mount)
+        return mount
+
+    if foreground:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _leave)
+    try:
+        yield hold
+    except (KeyboardInterrupt, SystemExit):
+        for handle in mounted if foreground else ():
+            try:
+                handle.umount()
+            except RefusedError as error:
+                stderr_console().print(f"{error.what}: unmounted lazily, open files stay readable")
+                handle.umount(lazy=True)
+        raise  # the table of exit codes holds for a mount too: interrupted is 130
 
 
 def _leave(number: int, _frame: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 # Shown without --limit: what people read, fairly chosen. With 20 rules 100,000 explanations are 1 GB of JSON.
 FILES_FOR_PEOPLE = 20
 FILES_IN_JSON = 1000
-# Files between two updates of the progress bar: about 10 ms of work.
+# Most files between two updates of the progress bar, about 10 ms of work; fewer where a step takes more than
+# STEP_S, as on a slow storage: Ctrl-C is heard between two steps.
 STEP_FILES = 5000
+STEP_S = 0.1
 # Decisions do not depend on the budget; the plan needs one.
 ANY_BUDGET_BYTES = 1 << 30
 
@@ -129,8 +132,12 @@ def _examine(path: Path, source: Path | None, plan: Plan, limit: int | None) -> 
         ) from None
     with progress() as bar:
         task = bar.add_task("files", total=None)
-        while step := scan.advance(STEP_FILES):
+        files, begun = 1, time.monotonic()
+        while step := scan.advance(files):
             bar.advance(task, step)
+            took = time.monotonic() - begun
+            begun += took
+            files = max(1, files // 2) if took > STEP_S else min(STEP_FILES, 2 * files)
     result: dict[str, Any] = json.loads(scan.report())
     return result
 
