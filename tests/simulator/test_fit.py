@@ -84,6 +84,28 @@ def test_what_the_job_drew_is_a_lower_bound_of_the_bandwidth() -> None:
     assert model.stream_bandwidth < 200e6
 
 
+def test_small_reads_of_a_stream_do_not_make_the_storage_slow() -> None:
+    """The first 10 kB after an open take as long as the 64 KiB of read-ahead that they start."""
+    work = recorded(JobShape(files=300, file_bytes=10_000, epochs=3, workers=2), sigma=0.1)
+    first = work.op == OP_READ
+    duration = np.where(first, work.duration_ns + int(55_000 / BANDWIDTH * 1e9), work.duration_ns)
+    # twenty more reads behind each, served from pages that are there, make the job draw 40 MB/s
+    reads = np.flatnonzero(first)
+    more = np.repeat(reads, 20)
+    order = np.argsort(np.concatenate([np.arange(len(work.op)), more]), kind="stable")
+
+    def with_more(
+        column: NDArray[np.generic], values: NDArray[np.generic] | None = None
+    ) -> NDArray[np.generic]:
+        return np.concatenate([column, column[more] if values is None else values])[order]
+
+    names = ("worker", "op", "file", "offset", "length", "cpu_ns", "wait_ns", "epoch", "batch")
+    columns = {name: with_more(getattr(work, name)) for name in names}
+    columns["duration_ns"] = with_more(duration, np.full(len(more), 20_000))
+    found = fit(dataclasses.replace(work, **columns, epoch_seconds=np.full(3, 63e6 / 40e6))).model
+    assert found.stream_bandwidth > 20e6
+
+
 def test_concurrency_is_never_more_than_was_seen_and_that_is_said() -> None:
     for workers in (1, 4):
         found = fit(recorded(dataclasses.replace(SHAPE, workers=workers, batch_files=10)))

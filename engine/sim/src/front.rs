@@ -132,7 +132,7 @@ impl Replay<'_> {
         }
         self.readers[r].stage = Stage::Looked;
         if let Front::Source { keeps_pages } | Front::PageCache { keeps_pages, .. } = &self.front {
-            if access.op == Op::Open && !keeps_pages && self.users[access.file as usize] == 1 {
+            if access.op == Op::Open && !keeps_pages {
                 // a file without KEEP_CACHE: the open voids its pages
                 let pages = self.pages.pages(access.file);
                 self.pages.remove(access.file, 0, pages);

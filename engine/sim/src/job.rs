@@ -152,20 +152,13 @@ impl Replay<'_> {
         }
         let reader = &mut self.readers[r];
         if access.op == Op::Open || access.file != reader.file {
-            let before = reader.file;
             reader.file = access.file;
             reader.factor = if self.scenario.draw_cpu {
                 reader.random.gamma6()
             } else {
                 1.0
             };
-            if access.file != before {
-                reader.read_ahead = ReadAhead::opened();
-                self.users[access.file as usize] += 1;
-                if let Some(users) = self.users.get_mut(before as usize) {
-                    *users -= 1;
-                }
-            }
+            reader.read_ahead = ReadAhead::opened();
         }
         let recorded = access.cpu_ns as f64;
         if self.scenario.replays {

@@ -130,8 +130,6 @@ pub struct Replay<'a> {
     pub(crate) locks: Vec<Lock>,
     pub(crate) main: Main,
     pub(crate) main_is_woken: bool,
-    /// Readers whose current file it is, per file.
-    pub(crate) users: Vec<u16>,
     pub(crate) read_ahead_pages: u64,
     servers: [Server; 3],
     pub(crate) epoch: u32,
@@ -218,7 +216,6 @@ impl<'a> Replay<'a> {
                 random: Random::new(seed, CONSUMER_STREAM),
             },
             main_is_woken: false,
-            users: vec![0; sizes.len()],
             read_ahead_pages: (window / PAGE_BYTES).max(1),
             servers: [
                 Server::new(daemon, scenario.daemon_threads.max(1)),
