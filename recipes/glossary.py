@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from mlopt_engine import registry
 from recipes.actions import ACTIONS
 from recipes.ancestor import WORDS
 from recipes.codes import CODES
+from recipes.entries import Entry, pairs_in_words, recipe_entries, rule_entries, template_entries
 from recipes.findings import nearest
 from recipes.json_schema import action_summary, model_schema
-from recipes.loader import load, shipped
 from recipes.recipe import Recipe
-from recipes.schema import ConditionModel, RuleModel, SettingsModel
+from recipes.schema import SettingsModel
 from recipes.settings import SETTINGS
 from recipes.treatment import known_action_names
 from recipes.vocabulary import CONDITION_TYPES, vocabulary
 
 __all__ = ["KINDS", "Entry", "entries", "lookup", "nearest_word"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One word and what it means.
-
-    Attributes
-    ----------
-    kind : str
-        One of `KINDS`, in the singular.
-    name : str
-        The word.
-    summary : str
-        One sentence.
-    details : dict
-        Title to a text, a list of lines, or a mapping of names to texts.
-    """
-
-    kind: str
-    name: str
-    summary: str
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 def _codes() -> Iterator[Entry]:
@@ -80,7 +56,9 @@ def _actions() -> Iterator[Entry]:
         ]
         details = {
             "carried out as": ", ".join(carried_out) or "nothing",
-            "implies": {kind: _pairs(parameters) for kind, parameters in becomes.items() if parameters},
+            "implies": {
+                kind: pairs_in_words(parameters) for kind, parameters in becomes.items() if parameters
+            },
             "parameters": own,
             "also understood": {
                 key: meaning.says for key, meaning in foreign.items() if meaning.enforced and key not in own
@@ -145,75 +123,24 @@ def _facts() -> Iterator[Entry]:
         yield Entry("fact", listed["name"], listed["summary"], details)
 
 
-def _recipes() -> Iterator[Entry]:
-    for name in shipped():
-        recipe = load(name)
-        details = {"rules": [rule["id"] for rule in recipe.rules]}
-        yield Entry("recipe", name, recipe.model.description or "", details)
-
-
-def _rules(recipe: Recipe | None = None) -> Iterator[Entry]:
-    for each in [recipe] if recipe else map(load, shipped()):
-        written = {rule.id or rule.name: rule for rule in each.model.rules}
-        for rule in each.rules:
-            # What a section named and the library defines stands in no file of the user's.
-            own = written.get(rule["id"]) or written.get(rule["id"].partition("@")[0])
-            if own is not None:
-                yield _rule(each, own, rule)
-
-
-def _rule(recipe: Recipe, written: RuleModel, rule: dict[str, Any]) -> Entry:
-    origin = rule["origin"]
-    threshold = rule.get("threshold", recipe.settings.confidence_threshold)
-    fires = {
-        "all": "every condition holds",
-        "any": "one of the conditions holds",
-        "weighted": f"the weight of the conditions that hold is more than {threshold:g} of the weight of all",
-    }
-    weighted = written.match == "weighted"
-    details: dict[str, Any] = {
-        "origin": f"{recipe.file}, line {origin['line']} ({origin['layer']})",
-        "priority": str(rule["priority"]),
-        "fires when": fires[written.match],
-        "conditions": [_condition(each, weighted=weighted) for each in written.conditions],
-        "does": [
-            f"{action['type']}: {_pairs(action['parameters']) or 'with the defaults'}"
-            for action in rule["actions"]
-        ]
-        or ["nothing that is enforced"],
-    }
-    summary = written.description or written.name or "; ".join(details["does"])
-    return Entry("rule", rule["id"], summary, details)
-
-
-def _condition(condition: ConditionModel, *, weighted: bool) -> str:
-    fact = CONDITION_TYPES[condition.type][condition.property]
-    operator = condition.operator or ("in" if isinstance(condition.value, list) else "equals")
-    marks = [f"weight {condition.weight:g}"] if weighted else []
-    marks += ["required"] if condition.required else []
-    tail = f" ({', '.join(marks)})" if marks else ""
-    return f"{fact} {operator.replace('_', ' ')} {_value(condition.value)}{tail}"
-
-
-def _pairs(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in parameters.items())
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 # Plural, as in 'mlopt explain actions', to what lists the entries.
 KINDS: dict[str, Callable[[], Iterator[Entry]]] = {
     "codes": _codes,
-    "rules": _rules,
+    "rules": rule_entries,
+    "templates": template_entries,
     "actions": _actions,
     "policies": functools.partial(_registered, "policy", "policies"),
     "prefetchers": functools.partial(_registered, "prefetcher", "prefetchers"),
     "settings": _settings,
     "facts": _facts,
     "operators": functools.partial(_registered, "operator", "operators"),
-    "recipes": _recipes,
+    "recipes": recipe_entries,
+}
+
+
+_OF_RECIPES: dict[str, Callable[[Recipe | None], Iterator[Entry]]] = {
+    "rules": rule_entries,
+    "templates": template_entries,
 }
 
 
@@ -225,14 +152,16 @@ def entries(kind: str, recipe: Recipe | None = None) -> list[Entry]:
     kind : str
         One of `KINDS`.
     recipe : Recipe, optional
-        Whose rules are meant, instead of those that ship.
+        Whose rules and templates are meant, instead of the library's.
 
     Returns
     -------
     list of Entry
         In the order of their definition.
     """
-    return list(_rules(recipe) if kind == "rules" else KINDS[kind]())
+    if kind in _OF_RECIPES:
+        return list(_OF_RECIPES[kind](recipe))
+    return list(KINDS[kind]())
 
 
 def lookup(word: str, recipe: Recipe | None = None) -> list[Entry]:
@@ -243,7 +172,7 @@ def lookup(word: str, recipe: Recipe | None = None) -> list[Entry]:
     word : str
         A code, or the name of a thing; facts also as conditions name them (``file_context.size``).
     recipe : Recipe, optional
-        Whose rules are meant, instead of those that ship.
+        Whose rules and templates are meant, instead of the library's.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit
 from mlopt_engine.errors import InvalidInputError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from recipes.glossary import Entry
 
 
+@with_layers
 def command(
     word: Annotated[
         str | None, typer.Argument(metavar="WORD", help="What to explain. [default: list the topics]")
@@ -27,8 +29,10 @@ def command(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    *,
+    layers: LayerOptions,
 ) -> int:
-    """Say what a code, rule, action, policy, setting, fact or operator means.
+    """Say what a code, rule, template, action, policy, setting, fact or operator means.
 
     \b
     mlopt explain MLO103
@@ -44,9 +48,11 @@ def command(
     word : str, optional
         What to explain.
     recipe : str, optional
-        Whose rules are meant.
+        Whose rules and templates are meant; those of the library if omitted.
     as_json : bool
         Machine-readable.
+    layers : LayerOptions
+        The layers around the recipe.
 
     Returns
     -------
@@ -58,10 +64,9 @@ def command(
     InvalidInputError
         When nothing has that name, or the recipe cannot be used.
     """
-    from recipes import load
     from recipes.glossary import KINDS, entries, lookup
 
-    chosen = load(recipe) if recipe else None
+    chosen = layers.resolve(recipe) if recipe or layers.to_dict() else None
     topics = {kind: [entry.name for entry in entries(kind, chosen)] for kind in [word] if kind in KINDS}
     found: list[Entry] = []
     if word is None:
@@ -74,7 +79,7 @@ def command(
             raise _unknown(word, chosen)
     report = Report(
         "explain",
-        {"word": word, "recipe": recipe},
+        {"word": word, "recipe": recipe, "layers": layers.to_dict()},
         {"topics": topics, "entries": [asdict(entry) for entry in found]},
     )
 

@@ -20,7 +20,7 @@ def test_a_code_is_told_with_its_example(capfd: pytest.CaptureFixture[str]) -> N
 
 def test_topics_are_listed_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
     text = said(capfd)
-    assert [line.split()[0] for line in text.splitlines()[:3]] == ["codes", "rules", "actions"]
+    assert [line.split()[0] for line in text.splitlines()[:3]] == ["codes", "rules", "templates"]
     assert "next: mlopt explain TOPIC" in text
 
 
@@ -39,6 +39,12 @@ def test_a_rule_of_a_given_recipe_is_told(capfd: pytest.CaptureFixture[str]) -> 
     text = said(capfd, "train-images", "-r", "shuffled-images")
     assert "origin: shuffled-images, line " in text
     assert "file.path glob train/**" in text
+
+
+def test_rules_of_layers_name_their_own_file(capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "pytorch_tensor_prefetch", "-r", "lru", "--framework", "pytorch")
+    assert "origin: pytorch" in text
+    assert "(framework)" in text
 
 
 def test_an_unknown_word_is_a_usage_error_with_a_suggestion(capfd: pytest.CaptureFixture[str]) -> None:

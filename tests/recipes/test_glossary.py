@@ -35,6 +35,13 @@ def test_every_entry_says_something_and_is_found_by_its_name(kind: str) -> None:
     assert listed[0] in lookup(listed[0].name.upper())
 
 
+def test_rules_and_templates_of_the_whole_library_are_told() -> None:
+    assert {"keep-small-files", "large_model_streaming", "pytorch_tensor_prefetch"} <= names("rules")
+    assert "pytorch_training_template" in names("templates")
+    assert "pytorch_tensor_prefetch" in only("pytorch_training_template", "template").details["rules"]
+    assert only("large_model_streaming", "rule").details["origin"].startswith("ancestor, line ")
+
+
 def only(word: str, kind: str, recipe: recipes.Recipe | None = None) -> Entry:
     (found,) = [entry for entry in lookup(word, recipe) if entry.kind == kind]
     return found
