@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from recipes import LayerRequest, Recipe
+    from recipes.plugins import PluginSelection
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class LayerOptions:
         Templates to select.
     sets : tuple of str
         ``KEY=VALUE`` each.
+    plugins : tuple of str
+        Framework plugins of other distributions to load.
+    allow_plugins_as_root : bool
+        Whether they may be loaded as root.
+    no_plugins : bool
+        Load none of them, whatever the environment says.
     """
 
     config_dir: Path | None = None
@@ -41,6 +48,9 @@ class LayerOptions:
     hardware: tuple[str, ...] = ()
     template: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    allow_plugins_as_root: bool = False
+    no_plugins: bool = False
 
     def resolve(self, recipe: str | None, tree: Path | None = None) -> Recipe:
         """Load a recipe with these layers around it.
@@ -87,6 +97,17 @@ class LayerOptions:
             templates=self.template,
             sets=self.sets,
             tree=tree,
+            plugins=self._selection(),
+        )
+
+    def _selection(self) -> PluginSelection | None:
+        """What was said about plugins; nothing is imported where nothing was."""
+        if not (self.plugins or self.no_plugins or self.allow_plugins_as_root):
+            return None
+        from recipes.plugins import PluginSelection
+
+        return PluginSelection.of_words(
+            self.plugins, allow_as_root=self.allow_plugins_as_root, disabled=self.no_plugins
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,6 +125,9 @@ class LayerOptions:
             "hardware": list(self.hardware),
             "template": list(self.template),
             "set": list(self.sets),
+            "plugin": list(self.plugins),
+            "allow_plugins_as_root": self.allow_plugins_as_root,
+            "no_plugins": self.no_plugins,
         }
         return {name: value for name, value in said.items() if value}
 
@@ -133,6 +157,16 @@ _OPTIONS: dict[str, Any] = {
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a setting, or a parameter of the template."),
     ],
+    "plugin": Annotated[
+        list[str] | None,
+        typer.Option("--plugin", metavar="NAME", help="Load a framework plugin of another distribution."),
+    ],
+    "allow_plugins_as_root": Annotated[
+        bool | None, typer.Option("--allow-plugins-as-root", help="Load such plugins as root, too.")
+    ],
+    "no_plugins": Annotated[
+        bool | None, typer.Option("--no-plugins", help="Load none, whatever MLOPT_PLUGINS says.")
+    ],
 }
 
 
@@ -160,6 +194,9 @@ def with_layers(command: Callable[..., int]) -> Callable[..., int]:
             hardware=tuple(said["hardware"] or ()),
             template=tuple(said["template"] or ()),
             sets=tuple(said["set_"] or ()),
+            plugins=tuple(said["plugin"] or ()),
+            allow_plugins_as_root=bool(said["allow_plugins_as_root"]),
+            no_plugins=bool(said["no_plugins"]),
         )
         return command(**given, layers=layers)
 

@@ -11,7 +11,7 @@ from recipes.findings import Finding
 from recipes.merged import Layer
 
 if TYPE_CHECKING:
-    from recipes.plugins import Catalog, TreeDetection
+    from recipes.plugins import Catalog, PluginSelection, TreeDetection
 
 __all__ = ["AUTO", "Frameworks"]
 
@@ -25,17 +25,20 @@ class Frameworks:
     ----------
     tree : Path or None
         The job's data.
+    selection : recipes.plugins.PluginSelection or None
+        What the operator said about plugins of others; the environment's word if None.
     """
 
-    def __init__(self, tree: Path | None) -> None:
+    def __init__(self, tree: Path | None, selection: PluginSelection | None = None) -> None:
         self.tree = tree
+        self._selection = selection
         self._detection: TreeDetection | None = None
 
     @cached_property
     def _catalog(self) -> Catalog:
         from recipes.plugins import catalog
 
-        return catalog()
+        return catalog(self._selection)
 
     @property
     def known(self) -> frozenset[str]:
@@ -64,20 +67,22 @@ class Frameworks:
             elif self.tree is None:
                 message = "the framework cannot be found out without the job's data"
                 findings.append(Finding("MLO171", message, "--framework", do="Name it"))
-            elif best := self._detect(self.tree):
+            elif best := self._detect(self.tree, findings):
                 found[best] = None
             else:
                 message = f"no framework stands out in {self.tree}: none of their layers is added"
                 findings.append(Finding("MLO245", message, "--framework", do="Name it"))
         return tuple(found)
 
-    def layers(self, name: str) -> Iterator[Layer]:
+    def layers(self, name: str, findings: list[Finding]) -> Iterator[Layer]:
         """Take what a framework brings.
 
         Parameters
         ----------
         name : str
             The framework; one that no plugin knows brings nothing.
+        findings : list of Finding
+            Is told which hints come to nothing.
 
         Yields
         ------
@@ -87,12 +92,20 @@ class Frameworks:
         from recipes.plugins import framework_layer
 
         if name in self.known:
-            for recipe in framework_layer(name, self._catalog, self._detection).recipes:
+            layer = framework_layer(name, self._catalog, self._detection)
+            for asked in layer.hints:
+                if asked.advisory is not None:
+                    message = f"hint '{asked.hint.type}' has no effect: {asked.advisory}"
+                    findings.append(Finding("MLO261", message, f"plugin {name}"))
+            for recipe in layer.recipes:
                 yield from recipe.layers
 
-    def _detect(self, tree: Path) -> str | None:
+    def _detect(self, tree: Path, findings: list[Finding]) -> str | None:
         from recipes.plugins import detect_tree
 
         self._detection = detect_tree(tree, self._catalog)
+        for name, problem in self._detection.failures.items():
+            remedy = f"See 'mlopt plugins check {name} --plugin {name}'"
+            findings.append(Finding("MLO260", f"has no vote: {problem}", f"plugin {name}", do=remedy))
         self._catalog = self._catalog.without(self._detection.failures)
         return self._detection.best

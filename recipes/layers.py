@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.findings import Finding, RecipeError, nearest
 from recipes.flags import flags_document
@@ -25,6 +26,9 @@ from recipes.named import LIBRARY
 from recipes.nodes import Document, parse
 from recipes.recipe import Recipe, alone_findings, build
 from recipes.source import SUFFIXES, Source
+
+if TYPE_CHECKING:
+    from recipes.plugins import PluginSelection
 
 __all__ = ["FOLDERS", "LayerRequest", "layered"]
 
@@ -61,6 +65,8 @@ class LayerRequest:
         ``KEY=VALUE`` each: settings, and parameters of templates.
     tree : Path or None
         The job's data, where the framework ``auto`` is looked for.
+    plugins : recipes.plugins.PluginSelection or None
+        Plugins of other distributions to load; the operator's environment says if None.
     """
 
     recipe: str | None = None
@@ -71,11 +77,12 @@ class LayerRequest:
     templates: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     tree: Path | None = None
+    plugins: PluginSelection | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether a recipe was asked for and nothing beside it."""
-        return self == LayerRequest(recipe=self.recipe, tree=self.tree)
+        return self == LayerRequest(recipe=self.recipe, tree=self.tree, plugins=self.plugins)
 
 
 @dataclass
@@ -155,7 +162,7 @@ def layered(request: LayerRequest, find: Callable[[str], Layer]) -> Recipe:
     library = _Folder().read(LIBRARY, "built-in")
     library.files.pop("frameworks", None)  # plugins bring these
     findings = [*folder.findings]
-    frameworks = Frameworks(request.tree)
+    frameworks = Frameworks(request.tree, request.plugins)
     request = replace(request, frameworks=frameworks.names(request.frameworks, findings))
     flags = None
     try:
@@ -205,7 +212,7 @@ def _layers(
     for name, chosen in selected:
         for each in chosen:
             if name == "frameworks":
-                yield from frameworks.layers(each)
+                yield from frameworks.layers(each, findings)
             for place in (library, folder):
                 if each in place.files.get(name, {}):
                     yield Layer(FOLDERS[name], place.files[name][each])

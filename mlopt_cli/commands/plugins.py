@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,7 @@ from mlopt_engine.errors import InvalidInputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from recipes.plugins import Catalog, Entry, FrameworkLayer, Selection, TreeDetection
+    from recipes.plugins import Catalog, Entry, FrameworkLayer, PluginSelection, TreeDetection
 
 
 class Action(StrEnum):
@@ -91,12 +90,9 @@ def command(
     InvalidInputError
         When there is no such plugin, or nothing is named to be shown.
     """
-    from recipes.plugins import Selection, catalog
+    from recipes.plugins import PluginSelection, catalog
 
-    chosen = Selection.of_environment()
-    if plugin:
-        chosen = replace(chosen, names=tuple(plugin))
-    chosen = replace(chosen, allow_as_root=allow_as_root, enabled=chosen.enabled and not no_plugins)
+    chosen = PluginSelection.of_words(plugin or (), allow_as_root=allow_as_root, disabled=no_plugins)
     plugins = catalog(chosen)
     facts = _facts(fact or [])
     inputs: dict[str, Any] = {
@@ -228,7 +224,7 @@ def _parameters(action: dict[str, Any]) -> str:
 
 
 def _check(
-    plugins: Catalog, names: list[str], chosen: Selection
+    plugins: Catalog, names: list[str], chosen: PluginSelection
 ) -> tuple[dict[str, Any], Callable[[Console], None], int]:
     from recipes.plugins.checking import problems_of
 

@@ -34,6 +34,8 @@ class Code:
         ``--framework`` beside the example.
     reported_by : str
         The command that reports it; whatever reads recipes does where this is ``mlopt validate``.
+    plugin : str
+        Source of a plugin named ``mine`` that is loaded.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Code:
     flags: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
     reported_by: Literal["mlopt validate", "mlopt validate --strict", "mlopt recipe fmt"] = "mlopt validate"
+    plugin: str = ""
 
     @property
     def severity(self) -> Literal["error", "warning"]:

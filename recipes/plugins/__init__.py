@@ -2,7 +2,7 @@
 
 from recipes.plugins.asking import PluginFailure
 from recipes.plugins.base import GROUP, Context, FrameworkPlugin, Hint
-from recipes.plugins.catalog import Catalog, Entry, Selection, catalog
+from recipes.plugins.catalog import Catalog, Entry, PluginSelection, catalog
 from recipes.plugins.detection import TreeDetection, detect_tree
 from recipes.plugins.formats import FormatPlugin
 from recipes.plugins.layer import FrameworkLayer, framework_layer, recipe_of
@@ -17,7 +17,7 @@ __all__ = [
     "FrameworkPlugin",
     "Hint",
     "PluginFailure",
-    "Selection",
+    "PluginSelection",
     "TreeDetection",
     "catalog",
     "detect_tree",

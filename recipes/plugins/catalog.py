@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from recipes.plugins.pytorch import PyTorch
 from recipes.plugins.tensorflow import TensorFlow
 from recipes.plugins.webdataset import WebDataset
 
-__all__ = ["BUILT_IN", "Catalog", "Entry", "Selection", "catalog"]
+__all__ = ["BUILT_IN", "Catalog", "Entry", "PluginSelection", "catalog"]
 
 # One line per framework; the file has what it knows.
 BUILT_IN: tuple[Callable[[], FrameworkPlugin], ...] = (
@@ -48,7 +48,7 @@ State = Literal["built-in", "loaded", "not loaded", "failed", "duplicate", "disa
 
 
 @dataclass(frozen=True)
-class Selection:
+class PluginSelection:
     """What the operator said about plugins of third parties.
 
     Attributes
@@ -66,7 +66,30 @@ class Selection:
     enabled: bool = True
 
     @classmethod
-    def of_environment(cls, environment: Mapping[str, str] | None = None) -> Selection:
+    def of_words(
+        cls, names: Sequence[str], *, allow_as_root: bool = False, disabled: bool = False
+    ) -> PluginSelection:
+        """Take what stands on a command line, and the environment for what does not.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Plugins to load; those of the environment if empty.
+        allow_as_root : bool
+            Whether they may be loaded as root.
+        disabled : bool
+            Load none.
+
+        Returns
+        -------
+        PluginSelection
+            Of the operator.
+        """
+        defaults = cls.of_environment()
+        return cls(tuple(names) or defaults.names, allow_as_root, defaults.enabled and not disabled)
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] | None = None) -> PluginSelection:
         """Read the operator's defaults.
 
         Parameters
@@ -77,7 +100,7 @@ class Selection:
 
         Returns
         -------
-        Selection
+        PluginSelection
             Leave to load as root is never taken from the environment.
         """
         values = os.environ if environment is None else environment
@@ -203,12 +226,12 @@ class Catalog:
         return Catalog(tuple(changed))
 
 
-def catalog(selection: Selection | None = None) -> Catalog:
+def catalog(selection: PluginSelection | None = None) -> Catalog:
     """List plugins, and load those that were named.
 
     Parameters
     ----------
-    selection : Selection, optional
+    selection : PluginSelection, optional
         What to load; the operator's defaults if omitted.
 
     Returns
@@ -223,7 +246,7 @@ def catalog(selection: Selection | None = None) -> Catalog:
     MissingPrerequisiteError
         When plugins are to be loaded as root without leave.
     """
-    chosen = Selection.of_environment() if selection is None else selection
+    chosen = PluginSelection.of_environment() if selection is None else selection
     built_in = [_built_in(factory) for factory in BUILT_IN]
     found = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda each: (each.name, _origin(each)))
     foreign = _listed(found, {entry.name: entry for entry in built_in}, chosen)
@@ -250,7 +273,7 @@ def _origin(point: importlib.metadata.EntryPoint) -> str:
 
 
 def _listed(
-    points: Iterable[importlib.metadata.EntryPoint], taken: dict[str, Entry], chosen: Selection
+    points: Iterable[importlib.metadata.EntryPoint], taken: dict[str, Entry], chosen: PluginSelection
 ) -> list[Entry]:
     """List entry points without importing anything; a name that is taken names both origins."""
     entries: list[Entry] = []
@@ -280,7 +303,7 @@ def _both(entry: Entry, other: Entry) -> str:
     return f"framework '{entry.name}' is brought by both {both}"
 
 
-def _check_names(chosen: Selection, entries: list[Entry]) -> None:
+def _check_names(chosen: PluginSelection, entries: list[Entry]) -> None:
     foreign = [entry for entry in entries if entry.state != "built-in"]
     for name in chosen.names:
         matches = [entry for entry in entries if entry.name == name]

@@ -63,10 +63,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return clean | {"PYTHONPATH": str(target), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def mlopt(environment: dict[str, str], *words: str) -> tuple[int, dict[str, Any]]:
+def mlopt(environment: dict[str, str], *words: str, command: str = "plugins") -> tuple[int, dict[str, Any]]:
     leave = ["--allow-plugins-as-root"] if os.geteuid() == 0 else []
     done = subprocess.run(
-        [sys.executable, "-m", "mlopt_cli.main", "plugins", *words, *leave, "--json"],
+        [sys.executable, "-m", "mlopt_cli.main", command, *words, *leave, "--json"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -113,6 +113,20 @@ def test_its_files_rules_and_hints_are_shown(environment: dict[str, str], tmp_pa
     assert becomes["distributed_coordination"] == (True, None)
     assert becomes["training_optimization"][0] is False
     assert becomes["training_optimization"][1]
+
+
+def test_its_rules_treat_the_files_of_a_tree_that_it_won(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train-0.spk").write_bytes(b"SPK1" + bytes(100))
+    words = (str(tmp_path), "-r", "lru", "--framework", "auto")
+    code, answer = mlopt(environment, *words, "--plugin", "shardpack", command="test-rules")
+    assert code == 0
+    (file,) = answer["result"]["files"]
+    applied = [rule["id"] for rule in file["rules"] if rule["applied"]]
+    assert "shardpack_shard_streaming" in applied
+    assert file["action"]["prefetch"]["mode"] == "sequential"
+    assert file["origin"]["prefetch.mode"] == "shardpack_shard_streaming"
+    code, answer = mlopt(environment, *words, "--no-plugins", command="test-rules")
+    assert [warning["code"] for warning in answer["warnings"]] == ["MLO245"]
 
 
 def test_its_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None:

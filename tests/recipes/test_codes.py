@@ -1,6 +1,7 @@
 """Every code is in the catalogue, and every example in the catalogue gives its code."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from recipes import RecipeError
 from recipes.codes import CODES, Code
 from recipes.formatting import format_recipe
 from recipes.source import Source
+from recipes.plugins import GROUP, PluginSelection
 
 ROOT = Path(__file__).parents[2]
-# Findings that cannot be had alone: a rule that can never fire has a fact that nothing measures.
-COMPANIONS = {"MLO208": {"MLO204"}}
+# Findings that cannot be had alone: a rule that can never fire has a fact that nothing measures; without the
+# plugin's vote nothing in the folder of an example tells a framework.
+COMPANIONS = {"MLO208": {"MLO204"}, "MLO260": {"MLO245"}}
 
 
 def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
@@ -28,7 +31,13 @@ def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
     for name, text in code.layers:
         (folder / "layers" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "layers" / name).write_text(text)
-    around = recipes.LayerRequest(config_dir=root, sets=code.flags, frameworks=code.frameworks, tree=folder)
+    around = recipes.LayerRequest(
+        config_dir=root,
+        sets=code.flags,
+        frameworks=code.frameworks,
+        tree=folder,
+        plugins=PluginSelection(("mine",), allow_as_root=True) if code.plugin else None,
+    )
     checked = recipes.check(str(path), strict=strict, around=around)
     found = {finding.code for finding in checked.findings}
     if checked.recipe is not None:
@@ -37,8 +46,23 @@ def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
     return found
 
 
+def install_plugin(source: str, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a distribution with the plugin on the path, as an installer leaves it."""
+    monkeypatch.delitem(sys.modules, "plugin_of_an_example", raising=False)
+    info = site / "plugin_of_an_example-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "plugin_of_an_example.py").write_text(source)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-of-an-example\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\nmine = plugin_of_an_example:Plugin\n")
+    monkeypatch.syspath_prepend(str(site))
+
+
 @pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.name)
-def test_the_example_gives_its_code_and_no_other(code: Code, tmp_path: Path) -> None:
+def test_the_example_gives_its_code_and_no_other(
+    code: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if code.plugin:
+        install_plugin(code.plugin, tmp_path / "site", monkeypatch)
     expected = {code.name} | COMPANIONS.get(code.name, set())
     is_strict = code.reported_by == "mlopt validate --strict"
     assert codes_of(code, tmp_path, strict=is_strict) == expected

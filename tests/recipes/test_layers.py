@@ -237,3 +237,15 @@ def test_the_framework_is_found_in_the_data(tmp_path: Path) -> None:
     assert [rule["id"] for rule in recipe.rules] == ["lru-everything"]
     assert [each.code for each in recipe.warnings] == ["MLO245"]
     assert [each.code for each in refused(LayerRequest(frameworks=("auto",)))] == ["MLO171"]
+
+
+def test_hints_of_the_framework_that_was_found_become_rules_with_their_origin(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"train-{number}.tfrecord").write_bytes(bytes(100))
+    recipe = recipes.resolve(LayerRequest(recipe="lru", frameworks=("auto",), tree=tmp_path))
+    origins = {rule["id"]: rule["origin"] for rule in recipe.rules}
+    hints = {name: origin for name, origin in origins.items() if "-hint-" in name}
+    assert hints, origins
+    assert {(each["layer"], each["file"]) for each in hints.values()} == {
+        ("framework", "plugin tensorflow (hints)")
+    }

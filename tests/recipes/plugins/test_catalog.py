@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlopt_engine.errors import InvalidInputError, MissingPrerequisiteError
-from recipes.plugins import Selection, catalog, detect_tree, framework_layer
+from recipes.plugins import PluginSelection, catalog, detect_tree, framework_layer
 from recipes.plugins.catalog import BUILT_IN, Catalog, Entry
 
 Install = Callable[..., None]
@@ -34,7 +34,7 @@ def with_method(line: str) -> str:
 
 
 def chosen(*names: str) -> Catalog:
-    return catalog(Selection(names, allow_as_root=True))
+    return catalog(PluginSelection(names, allow_as_root=True))
 
 
 def entry(name: str, *names: str) -> Entry:
@@ -80,7 +80,7 @@ def test_the_operator_may_name_plugins_in_the_environment(
 ) -> None:
     install("acme-mine", "mine", GOOD)
     monkeypatch.setenv("MLOPT_PLUGINS", " mine, ")
-    assert Selection.of_environment() == Selection(names=("mine",))
+    assert PluginSelection.of_environment() == PluginSelection(names=("mine",))
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert catalog().get("mine").state == "loaded"
 
@@ -102,8 +102,8 @@ def test_root_loads_no_strangers_code_without_leave(
     install("acme-mine", "mine", "raise SystemExit('must not be imported')\n")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(MissingPrerequisiteError, match=r"acme-mine 1\.2.*--allow-plugins-as-root"):
-        catalog(Selection(("mine",)))
-    assert catalog(Selection()).usable
+        catalog(PluginSelection(("mine",)))
+    assert catalog(PluginSelection()).usable
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_what_a_plugin_prints_does_not_reach_stdout(
 def test_two_with_one_name_are_named_both(install: Install) -> None:
     install("acme-mine", "mine", GOOD)
     install("bolt-mine", "mine", GOOD)
-    found = [each for each in catalog(Selection()).entries if each.name == "mine"]
+    found = [each for each in catalog(PluginSelection()).entries if each.name == "mine"]
     assert [each.state for each in found] == ["duplicate", "duplicate"]
     for each in found:
         assert "acme-mine 1.2" in (each.error or "")
@@ -213,10 +213,10 @@ def test_two_with_one_name_are_named_both(install: Install) -> None:
 
 def test_a_name_that_ships_stays_with_what_ships(install: Install) -> None:
     install("acme-torch", "pytorch", GOOD.replace("mine", "pytorch"))
-    ours, theirs = (each for each in catalog(Selection()).entries if each.name == "pytorch")
+    ours, theirs = (each for each in catalog(PluginSelection()).entries if each.name == "pytorch")
     assert (ours.state, theirs.state) == ("built-in", "duplicate")
     assert "acme-torch 1.2 and mlopt-cli" in (theirs.error or "")
-    assert catalog(Selection()).get("pytorch").plugin is ours.plugin or catalog().get("pytorch").plugin
+    assert catalog(PluginSelection()).get("pytorch").plugin is ours.plugin or catalog().get("pytorch").plugin
     with pytest.raises(InvalidInputError, match="acme-torch"):
         chosen("pytorch")
 
@@ -226,6 +226,6 @@ def test_an_unknown_name_has_a_remedy(install: Install) -> None:
     with pytest.raises(InvalidInputError, match="Did you mean 'mine'"):
         chosen("mime")
     with pytest.raises(InvalidInputError, match="Did you mean 'pytorch'"):
-        catalog(Selection()).get("pytroch")
+        catalog(PluginSelection()).get("pytroch")
     with pytest.raises(InvalidInputError, match="--plugin mine"):
-        catalog(Selection()).get("mine")
+        catalog(PluginSelection()).get("mine")
