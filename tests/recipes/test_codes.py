@@ -10,8 +10,8 @@ import recipes
 from recipes import RecipeError
 from recipes.codes import CODES, Code
 from recipes.formatting import format_recipe
-from recipes.source import Source
 from recipes.plugins import GROUP, PluginSelection
+from recipes.source import Source
 
 ROOT = Path(__file__).parents[2]
 # Findings that cannot be had alone: a rule that can never fire has a fact that nothing measures; without the
