@@ -174,7 +174,7 @@ class _Printer:
 
     def scalar(self, node: Node | None) -> str:
         """Write a scalar of one line: double quotes where they need no escapes, else as it is written."""
-        if node is None:
+        if node is None or node.start == node.end:
             return ""
         is_simple = node.value.isprintable() and not set('"\\') & set(node.value)
         if node.style == "'" and node.anchor is None and is_simple:

@@ -261,6 +261,48 @@ def test_meaning_and_comments_stay_and_a_second_time_changes_nothing(
     assert comments(after) == comments(text)
 
 
+def is_answered(text: str) -> None:
+    """Formatted with the same values, or refused with findings; never another exception."""
+    try:
+        after = formatted(text)
+    except RecipeError:
+        return
+    assert json.dumps(values(after)) == json.dumps(values(text))
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=60))
+def test_any_text_is_answered(text: str) -> None:
+    is_answered(text)
+    is_answered(f"a:\n  - {text}\n")
+
+
+PIECES = st.sampled_from(
+    [
+        *"#:-[]{},&*!|>'\"%@`?\t\n \r",
+        "- ",
+        ": ",
+        " #c",
+        "\n\n",
+        "|+\n",
+        ">2-\n",
+        "&x ",
+        "*x",
+        "---\n",
+        "\u2028",
+    ]
+)
+
+
+@given(
+    st.sampled_from([BEFORE, AFTER]),
+    st.lists(st.tuples(st.integers(0, 900), st.integers(0, 9), PIECES), max_size=3),
+)
+def test_a_damaged_text_is_answered(text: str, damages: list[tuple[int, int, str]]) -> None:
+    for start, length, piece in damages:
+        text = text[:start] + piece + text[start + length :]
+    is_answered(text)
+
+
 @pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.name)
 def test_examples_of_findings_are_formatted_or_refused_with_a_finding(code: Any) -> None:
     source = Source.of_text(code.example or "", "r.yaml")
