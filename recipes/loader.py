@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from recipes.findings import Finding, RecipeError, nearest
@@ -95,7 +96,7 @@ def find(name_or_path: str) -> tuple[Source, str]:
     is_word = "/" not in name_or_path and not name_or_path.endswith(SUFFIXES)
     if is_word and name_or_path in shipped():
         return Source.read(LIBRARY / f"{name_or_path}.yaml", name_or_path), "built-in"
-    if is_word and not Path(name_or_path).exists():
+    if is_word and not os.path.exists(name_or_path):  # noqa: PTH110 - Path's raises for a name of 5,000 letters
         meant = nearest(name_or_path, shipped())
         remedy = (
             f"Did you mean '{meant}'?" if meant else f"Name a file, or one that ships: {', '.join(shipped())}"

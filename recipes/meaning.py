@@ -24,6 +24,8 @@ _FOREIGN_PATTERNS = frozenset(
 )
 _WORD_OPERATORS = frozenset({"equals", "in", "not_equals", "not_in"})
 _BAD_VALUE = {"matches": "MLO134", "glob": "MLO135"}
+# Each may take the engine 256 KiB and 2 ms; so a recipe takes 256 MiB at most, and real ones a thousandth.
+_MAX_PATTERNS = 1_000
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Resolver:
     document: Document
     threshold: float
     _ids: dict[str, int] = field(default_factory=dict)
+    _patterns: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.remarks = Remarks(self.document)
@@ -67,10 +70,13 @@ class Resolver:
             A rule of the plan without its origin; complete only when no error was found.
         """
         path: Path = ("rules", index)
+        if self.remarks.is_full:
+            return {}
         identifier = self._identifier(path, rule)
         conditions = [
             self.condition((*path, "conditions", number), condition)
             for number, condition in enumerate(rule.conditions)
+            if not self.remarks.is_full
         ]
         self._check_conditions(path, rule, conditions)
         actions = self.treatment.of_rule(path, rule)
@@ -183,6 +189,8 @@ class Resolver:
                 return value
         if fact.name == "access.pattern" and operator in _WORD_OPERATORS:
             value = _respell(value)
+        if operator in _BAD_VALUE and self._is_one_too_many(path, operator, value):
+            return value
         problem = check_condition(fact.name, operator, json.dumps(value))
         if problem is not None:
             mismatch = "cannot compare" in problem
@@ -192,6 +200,13 @@ class Resolver:
         elif operator in _WORD_OPERATORS:
             self._check_words(path, fact, value)
         return value
+
+    def _is_one_too_many(self, path: Path, operator: str, value: Any) -> bool:
+        self._patterns.add((operator, str(value)))
+        if len(self._patterns) == _MAX_PATTERNS + 1:
+            message = f"more than {_MAX_PATTERNS:,} patterns in one recipe"
+            self.remarks.report("MLO183", message, path, "Use 'in', 'starts_with' or 'ends_with'")
+        return len(self._patterns) > _MAX_PATTERNS
 
     def _check_words(self, path: Path, fact: Fact, value: Any) -> None:
         known = vocabulary().words.get(fact.name)
@@ -204,6 +219,8 @@ class Resolver:
                 message = f"nothing observes the access pattern '{word}' yet: it is never found"
                 self.remarks.warn_once(f"pattern {word}", "MLO204", message, path)
                 continue
+            if self.remarks.is_full:
+                return
             meant = nearest(word, known)
             remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(known)}"
             self.remarks.report("MLO137", f"{fact.name} is never '{word}'", path, remedy)

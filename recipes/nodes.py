@@ -20,12 +20,26 @@ from recipes.json_events import json_events
 from recipes.source import Source
 from recipes.syntax import syntax_finding
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "Document", "Path", "is_plain_text", "parse"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_ENTRIES",
+    "MAX_FINDINGS",
+    "MAX_NODES",
+    "Document",
+    "Path",
+    "is_plain_text",
+    "parse",
+]
 
 # The deepest recipe known has 9 levels (nested template parameters).
 MAX_DEPTH = 64
 # 1,000 rules of 3 conditions and 2 actions have about 60,000 nodes; aliases count as what they stand for.
-MAX_NODES = 200_000
+MAX_NODES = 100_000
+# Lists and mappings beyond this cost seconds to explain and are no recipe; only the value of a condition, a
+# list of names or extensions, may be longer.
+MAX_ENTRIES = 10_000
+# Nobody reads more; the dearest, a regular expression that is too large, takes 2 ms to find.
+MAX_FINDINGS = 200
 
 Path = tuple[str | int, ...]
 
@@ -228,6 +242,8 @@ class _Reader:
         """Read up to the end of a list."""
         items: list[Any] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            if len(items) == MAX_ENTRIES and path[-1:] != ("value",):
+                raise self.too_long("list", event)
             items.append(self.read(event, (*path, len(items))))
         return items
 
@@ -237,6 +253,8 @@ class _Reader:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.read_key(event)
             place = (*path, key)
+            if len(mapping) == MAX_ENTRIES:
+                raise self.too_long("mapping", event)
             if key in mapping:
                 first = self.keys[place].line
                 message = f"key '{key}' comes twice, first in line {first}"
@@ -307,8 +325,16 @@ class _Reader:
             raise self.refusal("MLO106", message, event, "Split the recipe, or write fewer aliases")
 
     def report(self, code: str, message: str, event: yaml.Event, do: str) -> None:
-        """Note a finding and go on."""
+        """Note a finding and go on, unless there are too many."""
         self.findings.append(self.source.finding(code, message, _mark(event), do))
+        if len(self.findings) == MAX_FINDINGS:
+            message = f"holds more than {MAX_FINDINGS:,} problems: what follows was not looked at"
+            raise self.refusal("MLO181", message, event, "Is this file a recipe?")
+
+    def too_long(self, kind: str, event: yaml.Event) -> _Refused:
+        """Refuse a list or mapping that is no part of a recipe."""
+        message = f"a {kind} of more than {MAX_ENTRIES:,} entries"
+        return self.refusal("MLO182", message, event, "Only the value of a condition may be that long")
 
     def refusal(self, code: str, message: str, event: yaml.Event, do: str) -> _Refused:
         """Make the finding that ends the reading."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from recipes.findings import Finding
-from recipes.nodes import Document, Path
+from recipes.nodes import MAX_FINDINGS, Document, Path
 
 __all__ = ["Remarks"]
 
@@ -31,6 +31,11 @@ class Remarks:
         """Whether something that was found makes the document unusable."""
         return any(finding.severity == "error" for finding in self.findings)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more was found than anybody reads, so that looking further costs time only."""
+        return len(self.findings) > MAX_FINDINGS
+
     def report(
         self, code: str, message: str, path: Path, do: str | None = None, *, key: bool = False
     ) -> None:
@@ -49,7 +54,11 @@ class Remarks:
         key : bool
             Point at the key instead of the value.
         """
-        self.findings.append(self.document.finding(code, message, path, do, key=key))
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(self.document.finding(code, message, path, do, key=key))
+        elif not self.is_full:
+            message = f"holds more than {MAX_FINDINGS:,} problems: what follows was not looked at"
+            self.findings.append(self.document.finding("MLO181", message, path, "Is this file a recipe?"))
 
     def warn_once(self, topic: str, code: str, message: str, path: Path, do: str | None = None) -> None:
         """Note a finding unless one of the same topic was noted before.

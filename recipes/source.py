@@ -151,6 +151,8 @@ class Source:
             raise refuse("is a directory", "Name a recipe file") from None
         except OSError as error:
             raise refuse(f"cannot be read: {error.strerror}") from None
+        except ValueError as error:  # a NUL, or a lone surrogate, is no part of a file's name
+            raise refuse(f"is no name of a file: {error}", "Name a file") from None
 
 
 def _mark_of(content: bytes, offset: int) -> Mark:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from recipes.findings import Finding, nearest
-from recipes.nodes import Document, Path
+from recipes.nodes import MAX_FINDINGS, Document, Path
 from recipes.schema import Model, RecipeModel, RuleModel
 
 __all__ = ["model_findings", "validate_structure", "validated_rules"]
@@ -107,7 +107,7 @@ def model_findings(document: Document, model: type[BaseModel], value: Any, prefi
 
 def _findings(document: Document, error: ValidationError, prefix: Path) -> list[Finding]:
     problems = error.errors(include_url=False, include_context=True)
-    return [_finding(document, dict(problem), prefix) for problem in problems]
+    return [_finding(document, dict(problem), prefix) for problem in problems[:MAX_FINDINGS]]
 
 
 def _finding(document: Document, problem: dict[str, Any], prefix: Path) -> Finding:

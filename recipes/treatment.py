@@ -87,6 +87,8 @@ class Treatment:
         self._seen.clear()
         for number, action in enumerate(rule.actions):
             place: Path = (*path, "actions", number)
+            if self.remarks.is_full:
+                break
             self._check_target(place, action)
             if action.type in self._seen:
                 message = f"a second '{action.type}' in one rule"
@@ -160,6 +162,8 @@ class Treatment:
             else:
                 self.remarks.report(remark.code, remark.message, path)
         for name in translation.unknown:
+            if self.remarks.is_full:
+                break
             self._foreign_parameter((*place, "parameters", name), word.name, name, known)
 
     def _foreign_parameter(self, path: Path, word: str, name: str, known: list[str]) -> None:

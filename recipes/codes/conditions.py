@@ -64,4 +64,15 @@ CODES = (
         "Write one of the words that are named.",
         a_recipe(condition="{type: file_context, property: type, value: modle}"),
     ),
+    Code(
+        "MLO183",
+        "There are too many patterns",
+        "Each regular expression and glob is compiled once and kept; 1,000 of them bound what a recipe takes.",
+        "Join them, or use 'in', 'starts_with' and 'ends_with', which take nothing.",
+        "version: '1'\nname: example\nrules:\n  - id: a\n    actions: [{type: cache}]\n    conditions:\n"
+        + "".join(
+            f"      - {{type: file_context, property: path, operator: glob, value: 'a{number}/**'}}\n"
+            for number in range(1_001)
+        ),
+    ),
 )

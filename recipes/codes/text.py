@@ -55,7 +55,7 @@ CODES = (
     Code(
         "MLO106",
         "An alias cannot be expanded",
-        "The alias names no anchor that is finished before it, or aliases stand for more than 200,000 values.",
+        "The alias names no anchor that is finished before it, or aliases stand for more than 100,000 values.",
         "Define the anchor before its alias and outside of it, or write the values out.",
         'version: "1"\nname: *train\n',
     ),
@@ -116,5 +116,19 @@ CODES = (
         "Format the file by hand, or remove what is named.",
         '%YAML 1.1\n---\nversion: "1"\nname: example\nrules: []\n',
         reported_by="mlopt recipe fmt",
+    ),
+    Code(
+        "MLO181",
+        "There are too many problems",
+        "After 200 findings mlopt stops looking: nobody reads more, and a file like that is hardly a recipe.",
+        "Look whether the right file was named; mend what comes first and check again.",
+        "tags: [" + "no, " * 200 + "a]\n",
+    ),
+    Code(
+        "MLO182",
+        "A list or mapping has too many entries",
+        "No list of a recipe has more than 10,000 entries, but for the value of a condition.",
+        "Join rules that do the same; put long lists of names into one condition with the operator 'in'.",
+        "tags: [" + "a, " * 10_000 + "a]\n",
     ),
 )

@@ -16,7 +16,7 @@ from recipes.source import Source
 ROOT = Path(__file__).parents[2]
 # Findings that cannot be had alone: a rule that can never fire has a fact that nothing measures; without the
 # plugin's vote nothing in the folder of an example tells a framework.
-COMPANIONS = {"MLO208": {"MLO204"}, "MLO260": {"MLO245"}}
+COMPANIONS = {"MLO181": {"MLO111"}, "MLO208": {"MLO204"}, "MLO260": {"MLO245"}}
 
 
 def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:

@@ -32,7 +32,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         pytest.param("[" * 200_000, "MLO105", 1, MAX_DEPTH + 2, id="200,000 nested brackets"),
         pytest.param("{a: " * 200_000, "MLO105", 1, 4 * (MAX_DEPTH + 1) + 1, id="200,000 nested braces"),
         pytest.param("a:\n" + "- " * 200_000 + "x", "MLO105", 2, 2 * MAX_DEPTH + 1, id="200,000 dashes"),
-        pytest.param(BOMB, "MLO106", 6, 8, id="aliases that expand to a billion"),
+        pytest.param(BOMB, "MLO106", 5, 29, id="aliases that expand to a billion"),
         pytest.param("a: &a [*a]", "MLO106", 1, 8, id="an alias inside its own anchor"),
         pytest.param("a: *b", "MLO106", 1, 4, id="an alias without anchor"),
         pytest.param("a:\n\tb: 1", "MLO104", 2, 1, id="a tab for indentation"),
@@ -97,7 +97,7 @@ def test_parse_keeps_positions_of_keys_and_values() -> None:
 def test_parse_expands_aliases_within_the_cap() -> None:
     document = parse(Source.of_text("a: &x {b: 1}\nc: [*x, *x]", "f.yaml"))
     assert document.value["c"] == [{"b": 1}, {"b": 1}]
-    many = "a: &x [1, 2, 3]\nb: [" + ", ".join(["*x"] * (MAX_NODES // 5)) + "]"
+    many = f"a: &x {list(range(20))}\nb: [" + ", ".join(["*x"] * (MAX_NODES // 20)) + "]"
     assert codes(many) == ["MLO106"]
 
 

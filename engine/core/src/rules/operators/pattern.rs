@@ -8,8 +8,10 @@ use super::{Test, text_of};
 use crate::filetype::name_of;
 use crate::rules::facts::{Fact, FactInfo, FactKind};
 
-/// What one compiled expression may take [bytes]; `\w{1000}` in Unicode is refused, real patterns take < 100 KiB.
-const PROGRAM_BYTES: usize = 1 << 20;
+/// What one compiled expression may take [bytes]; `\w{99}` in Unicode is refused, real patterns take < 100 KiB.
+const PROGRAM_BYTES: usize = 1 << 18;
+/// How long a pattern may be [bytes]: a glob of 300,000 stars compiles to more than a process has.
+const PATTERN_BYTES: usize = 4096;
 
 struct Matches(Regex);
 
@@ -23,10 +25,21 @@ impl Test for Matches {
     }
 }
 
+fn within_bounds(pattern: &str) -> Result<(), String> {
+    if pattern.len() <= PATTERN_BYTES {
+        return Ok(());
+    }
+    Err(format!(
+        "a pattern of {} bytes is longer than {PATTERN_BYTES}",
+        pattern.len()
+    ))
+}
+
 pub(super) fn matches(fact: &FactInfo, value: &Value) -> Result<Box<dyn Test>, String> {
     let pattern = value
         .as_str()
         .ok_or_else(|| format!("'matches' takes a regular expression, not {value}"))?;
+    within_bounds(pattern)?;
     let regex = RegexBuilder::new(pattern)
         .case_insensitive(fact.kind == FactKind::Word)
         .size_limit(PROGRAM_BYTES)
@@ -107,6 +120,7 @@ pub(super) fn glob(fact: &FactInfo, value: &Value) -> Result<Box<dyn Test>, Stri
     let written = value
         .as_str()
         .ok_or_else(|| format!("'glob' takes a glob, not {value}"))?;
+    within_bounds(written)?;
     let text = text_of(fact, value)?;
     let pattern = String::from_utf8_lossy(&text);
     if let Some(simple) = simple_glob(&pattern) {
