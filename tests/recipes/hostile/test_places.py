@@ -149,7 +149,7 @@ def distance(first: str, second: str) -> int:
 
 KNOWN: dict[str, tuple[str, list[str]]] = {
     "top key": ("", ["version", "description", "settings", "rules", "templates", "frameworks"]),
-    "setting": ("settings", ["confidence_threshold", "max_concurrent_rules", "staleness", "block_size", "debug"]),
+    "setting": ("settings", ["confidence_threshold", "max_concurrent_rules", "staleness", "block_size"]),
     "rule key": ("rules.0", ["priority", "conditions", "actions", "threshold", "match", "metadata"]),
     "condition key": ("rules.0.conditions.0", ["property", "operator", "weight", "required"]),
     "action key": ("rules.0.actions.0", ["target", "parameters"]),
