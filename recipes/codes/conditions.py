@@ -66,13 +66,13 @@ CODES = (
     ),
     Code(
         "MLO183",
-        "There are too many patterns",
-        "Each regular expression and glob is compiled once and kept; 1,000 of them bound what a recipe takes.",
-        "Join them, or use 'in', 'starts_with' and 'ends_with', which take nothing.",
+        "There are too many regular expressions",
+        "Each is compiled once and kept, in up to 512 KiB; 100 of them bound what a recipe takes.",
+        "Join them with '|', or use 'glob', 'in' and 'ends_with', which take next to nothing.",
         "version: '1'\nname: example\nrules:\n  - id: a\n    actions: [{type: cache}]\n    conditions:\n"
         + "".join(
-            f"      - {{type: file_context, property: path, operator: glob, value: 'a{number}/**'}}\n"
-            for number in range(1_001)
+            f"      - {{type: file_context, property: path, operator: matches, value: 'a{number}'}}\n"
+            for number in range(101)
         ),
     ),
 )

@@ -115,4 +115,4 @@ def test_the_rules_that_ship_say_what_they_do_and_only_what_no_file_system_can_d
     recipe = recipes.load(str(LIBRARY))
     assert all(rule.description for rule in recipe.model.rules)
     empty = {rule["id"] for rule in recipe.rules if not rule["actions"]}
-    assert {"gpu_memory_pooling", "experiment_tracking"} <= empty
+    assert empty == {"gpu_memory_pooling", "experiment_tracking"}

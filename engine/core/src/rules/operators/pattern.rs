@@ -9,7 +9,7 @@ use crate::filetype::name_of;
 use crate::rules::facts::{Fact, FactInfo, FactKind};
 
 /// What one compiled expression may take [bytes]; `\w{99}` in Unicode is refused, real patterns take < 100 KiB.
-const PROGRAM_BYTES: usize = 1 << 18;
+const PROGRAM_BYTES: usize = 1 << 19;
 /// How long a pattern may be [bytes]: a glob of 300,000 stars compiles to more than a process has.
 const PATTERN_BYTES: usize = 4096;
 
