@@ -44,7 +44,7 @@ class Resolver:
     document: Document
     threshold: float
     _ids: dict[str, int] = field(default_factory=dict)
-    _expressions: set[str] = field(default_factory=set)
+    _expressions: int = 0
 
     def __post_init__(self) -> None:
         self.remarks = Remarks(self.document)
@@ -71,8 +71,8 @@ class Resolver:
             A rule of the plan without its origin; complete only when no error was found.
         """
         path: Path = ("rules", index)
-        if self.remarks.is_full:
-            return {}
+        if self.remarks.is_full:  # nothing further is looked at, and the document is refused
+            return {"id": rule.id or rule.name or "", "conditions": [], "actions": []}
         identifier = self._identifier(path, rule)
         conditions = [
             self.condition((*path, "conditions", number), condition)
@@ -190,7 +190,7 @@ class Resolver:
                 return value
         if fact.name == "access.pattern" and operator in _WORD_OPERATORS:
             value = _respell(value)
-        if operator == "matches" and self._is_one_too_many(path, value):
+        if operator == "matches" and self._is_one_too_many(path):
             return value
         problem = check_condition(fact.name, operator, json.dumps(value))
         if problem is not None:
@@ -202,12 +202,12 @@ class Resolver:
             self._check_words(path, fact, value)
         return value
 
-    def _is_one_too_many(self, path: Path, value: Any) -> bool:
-        self._expressions.add(str(value))
-        if len(self._expressions) == _MAX_EXPRESSIONS + 1:
+    def _is_one_too_many(self, path: Path) -> bool:
+        self._expressions += 1
+        if self._expressions == _MAX_EXPRESSIONS + 1:
             message = f"more than {_MAX_EXPRESSIONS} regular expressions in one recipe"
             self.remarks.report("MLO183", message, path, "Use 'glob', 'in' or 'ends_with'")
-        return len(self._expressions) > _MAX_EXPRESSIONS
+        return self._expressions > _MAX_EXPRESSIONS
 
     def _check_words(self, path: Path, fact: Fact, value: Any) -> None:
         known = vocabulary().words.get(fact.name)

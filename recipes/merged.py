@@ -122,10 +122,10 @@ class Merged:
         Returns
         -------
         dict of str to Tree
-            By id or name.
+            By id or name; the tree's own, not to be changed.
         """
         found = self.tree.get(key)
-        return dict(found) if isinstance(found, dict) else {}
+        return found if isinstance(found, dict) else {}
 
     def leaf(self, key: str, name: str) -> Leaf | None:
         """Find what is in force.

@@ -37,7 +37,7 @@ MAX_DEPTH = 64
 MAX_NODES = 100_000
 # Lists and mappings beyond this cost seconds to explain and are no recipe; only the value of a condition, a
 # list of names or extensions, may be longer.
-MAX_ENTRIES = 10_000
+MAX_ENTRIES = 5_000
 # Nobody reads more; the dearest, a regular expression that is too large, takes 4 ms to find.
 MAX_FINDINGS = 200
 

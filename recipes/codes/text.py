@@ -127,8 +127,8 @@ CODES = (
     Code(
         "MLO182",
         "A list or mapping has too many entries",
-        "No list of a recipe has more than 10,000 entries, but for the value of a condition.",
+        "No list of a recipe has more than 5,000 entries, but for the value of a condition.",
         "Join rules that do the same; put long lists of names into one condition with the operator 'in'.",
-        "tags: [" + "a, " * 10_000 + "a]\n",
+        "tags: [" + "a, " * 5_000 + "a]\n",
     ),
 )
