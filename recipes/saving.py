@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -32,7 +33,7 @@ def write_atomically(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        partial.chmod(_mode(path))
+        _dress(partial, path)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -43,10 +44,15 @@ def write_atomically(path: Path, text: str) -> None:
         os.close(folder)
 
 
-def _mode(path: Path) -> int:
-    """Keep the mode of the file that is there; a new one gets what this process gives its files."""
-    if path.exists():
-        return path.stat().st_mode & 0o7777
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+def _dress(partial: Path, path: Path) -> None:
+    """Give it owner and mode of the file that is there, or what this process gives a new file."""
+    try:
+        known = path.stat()
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
+        return
+    with contextlib.suppress(PermissionError):  # only root can give a file away
+        os.chown(partial, known.st_uid, known.st_gid)
+    partial.chmod(known.st_mode & 0o7777)
