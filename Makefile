@@ -8,7 +8,7 @@ RUST_SOURCES := $(shell find engine -name '*.rs' -o -name Cargo.toml) Cargo.toml
 # Paths of the environment never reach the build: an editable install must load the module built here.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: demo test check bench docs clean build system format
+.PHONY: demo test check bench bench-recipes docs clean build system format
 
 demo: build
 	$(BIN)/mlopt demo
@@ -30,6 +30,11 @@ check: build
 
 bench: build
 	$(BIN)/python -m benchmarks.run
+
+# each recipe that ships on a recorded job of its kind: about 10 minutes
+bench-recipes: build
+	$(BIN)/python -m benchmarks.recipes
+	$(BIN)/python -m benchmarks.run --table
 
 docs: build
 	$(BIN)/python -m recipes.json_schema

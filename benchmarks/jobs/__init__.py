@@ -26,11 +26,14 @@ class Job:
         Who reads what, in which order.
     memory : str
         The budget, a share of the working set as ``--memory`` takes it.
+    storage : str
+        The kind of storage that such jobs read from, as `benchmarks.recipes` emulates it.
     """
 
     name: str
     summary: str
     memory: str
+    storage: str
 
     @property
     def program(self) -> Path:
@@ -38,14 +41,26 @@ class Job:
         return _HERE / f"{self.name.replace('-', '_')}.py"
 
 
+FILES, OBJECTS = "file server", "object store"
 JOBS: dict[str, Job] = {
     job.name: job
     for job in (
-        Job("images", "four workers read 800 image files in a new order each epoch, with an index", "0.5"),
-        Job("tar-shards", "two workers stream tar shards, the shards in a new order each epoch", "0.5"),
-        Job("tfrecords", "two workers stream record files in small reads, in a new order each epoch", "0.5"),
-        Job("model-load", "six short processes, three at a time, each read the same model whole", "1.0"),
-        Job("tables", "three passes over Parquet files: the footer, then two columns of six", "0.5"),
-        Job("once", "one pass over large files in order, small results of each kept", "0.5"),
+        Job(
+            "images",
+            "four workers read 800 image files in a new order each epoch, with an index",
+            "0.5",
+            FILES,
+        ),
+        Job(
+            "tar-shards",
+            "two workers stream tar shards, the shards in a new order each epoch",
+            "0.5",
+            OBJECTS,
+        ),
+        Job("mds-shards", "two workers read samples of MDS shards in a shuffled order", "0.5", OBJECTS),
+        Job("tfrecords", "two workers stream record files in small reads, in a new order", "0.5", OBJECTS),
+        Job("model-load", "six short processes, three at a time, each read the same model", "1.0", OBJECTS),
+        Job("tables", "three passes over Parquet files: the footer, then two columns", "0.5", FILES),
+        Job("once", "one pass over large files in order, small results of each kept", "0.5", OBJECTS),
     )
 }
