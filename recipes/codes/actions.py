@@ -76,6 +76,7 @@ CODES = (
         "A prefetch that starts at the open must see every open, which otherwise cost nothing (about 15 us each).",
         "Use 'trigger: read' for files that are read from their start.",
         a_recipe(action="{type: prefetch, parameters: {mode: whole_file, trigger: open}}"),
+        reported_by="mlopt mount",
     ),
     Code(
         "MLO250",

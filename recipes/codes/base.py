@@ -33,7 +33,8 @@ class Code:
     frameworks : tuple of str
         ``--framework`` beside the example.
     reported_by : str
-        The command that reports it; whatever reads recipes does where this is ``mlopt validate``.
+        The command that reports it; whatever reads recipes does where this is ``mlopt validate``, and whatever
+        carries them out, or predicts that, where it is ``mlopt mount``.
     plugin : str
         Source of a plugin named ``mine`` that is loaded.
     """
@@ -47,7 +48,9 @@ class Code:
     layers: tuple[tuple[str, str], ...] = ()
     flags: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
-    reported_by: Literal["mlopt validate", "mlopt validate --strict", "mlopt recipe fmt"] = "mlopt validate"
+    reported_by: Literal["mlopt validate", "mlopt validate --strict", "mlopt recipe fmt", "mlopt mount"] = (
+        "mlopt validate"
+    )
     plugin: str = ""
 
     @property

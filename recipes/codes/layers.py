@@ -155,6 +155,7 @@ CODES = (
         "settings.memory_limit_mb is a hard cap, whatever --memory says.",
         "Raise the limit if more memory may be used.",
         a_recipe(top="settings: {memory_limit_mb: 64}"),
+        reported_by="mlopt mount",
     ),
     Code(
         "MLO249",

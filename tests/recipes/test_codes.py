@@ -40,9 +40,11 @@ def codes_of(code: Code, folder: Path, *, strict: bool) -> set[str]:
     )
     checked = recipes.check(str(path), strict=strict, around=around)
     found = {finding.code for finding in checked.findings}
-    if checked.recipe is not None:
+    if code.reported_by == "mlopt mount":
+        assert checked.recipe is not None
+        assert found == set(), "mlopt validate reports it"
         plan = recipes.compile_plan(checked.recipe, memory_bytes=1 << 30)
-        found |= {warning["code"] for warning in plan.warnings}
+        found = {warning["code"] for warning in plan.warnings}
     return found
 
 
