@@ -1,9 +1,9 @@
 """Each recipe that ships on a recorded job of its kind: predicted, and measured behind an emulated storage.
 
-Run as ``python -m benchmarks.recipes [--only RECIPE]`` or ``make bench-recipes``. A recipe of the library names
-its kind of job in ``metadata.job`` (see ``benchmarks/jobs``). The job is recorded once on an emulated storage of
-its kind, then ``mlopt verify`` replays it on the source as it is and behind a mount under the recipe.
-``saved_ratio`` is the share of the source's epoch time that the recipe saves: 1 - recipe / source.
+Run as ``python -m benchmarks.recipes [--only RECIPE]`` or ``make bench-recipes``. A recipe of the library
+names its kind of job in ``metadata.job`` (see ``benchmarks/jobs``). The job is recorded once on an emulated
+storage of its kind, then ``mlopt verify`` replays it on the source as it is and behind a mount under the
+recipe. ``saved_ratio`` is the share of the source's epoch time that the recipe saves: 1 - recipe / source.
 """
 
 from __future__ import annotations
