@@ -238,6 +238,7 @@ class MountSession:
     def stats_json(self) -> str:
         """Return all counters and gauges as a JSON object."""
 
+    def decisions_json(self) -> str: ...
     def metrics_text(self) -> str:
         """Return all counters and gauges as Prometheus text."""
 

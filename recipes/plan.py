@@ -84,6 +84,8 @@ def compile_plan(recipe: Recipe, *, memory_bytes: int) -> Plan:
         },
         "rules": list(recipe.rules),
     }
+    if settings.debug:
+        plan["debug"] = True
     return Plan(json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False), warnings)
 
 

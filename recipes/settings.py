@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from recipes.findings import Finding
 from recipes.merged import Merged
+from recipes.schema import SettingsModel
 
-__all__ = ["SETTINGS", "Setting", "setting_findings"]
+__all__ = ["SETTINGS", "Setting", "learner_jobs", "setting_findings", "settings_page"]
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,15 @@ SETTINGS: dict[str, Setting] = {
         "a mount follows its recipe and never changes it; 'mlopt learn' learns from a trace",
     ),
     "metrics_collection": Setting(
-        "Serves the metrics of a mount.", "a mount serves its metrics where --http asks for it"
+        "Serves the metrics of 'mlopt mount' on a free port of 127.0.0.1; --http names another address."
     ),
     "debug": Setting(
-        "Records the decision on each file.", "'mlopt test-rules' shows the decision on each file, and why"
+        "Keeps the latest 10,000 decisions on files, each with its rules and the winner of each parameter: "
+        "'mlopt status MOUNT --decisions', /ml/history, and the rows of 'mlopt simulate --json'."
     ),
     "memory_limit_mb": Setting("Caps the memory budget, whatever --memory says [MiB]."),
     "cpu_limit_percent": Setting(
-        "Caps the CPU time of mlopt's own work [%].", "nothing limits CPU time yet; 'mlopt learn --jobs' does"
+        "Caps how many simulations 'mlopt learn' runs at once; a mount is not limited [% of CPUs]."
     ),
     "experimental_features": Setting("Switches experiments on.", "there are no experimental features"),
     "custom_properties": Setting(
@@ -55,12 +57,66 @@ SETTINGS: dict[str, Setting] = {
     ),
 }  # fmt: skip
 
+# Defaults as people write them, where the model keeps base units.
+_SHOWN = {"staleness": "60s", "block_size": "1MiB"}
+
 # Words of the ancestor's environments and frameworks that state a wish nobody can carry out.
 _WISHES = {
     ("environments", "optimization_level"): "which rules apply says how much is done",
     ("environments", "monitoring"): "'metrics_collection' turns the metrics on",
     ("frameworks", "version"): "nothing measures the version of a job's framework",
 }
+
+
+def learner_jobs(settings: SettingsModel, cpus: int, asked: int | None) -> int:
+    """Settle how many simulations run at once.
+
+    Parameters
+    ----------
+    settings : SettingsModel
+        ``cpu_limit_percent`` is a cap, whatever was asked for.
+    cpus : int
+        CPUs that may be used.
+    asked : int or None
+        What the user asked for.
+
+    Returns
+    -------
+    int
+        At least one.
+    """
+    share = 100.0 if settings.cpu_limit_percent is None else settings.cpu_limit_percent
+    most = cpus if settings.cpu_limit_percent is not None else max(cpus, asked or 1)
+    return max(1, min(asked or cpus, int(most * share / 100.0)))
+
+
+def settings_page() -> str:
+    """Write the reference page of the settings.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    from recipes.json_schema import model_schema  # which itself rests on all models
+
+    shapes = model_schema(SettingsModel)["properties"]
+    lines = [
+        "# Settings of a recipe",
+        "",
+        "Generated from the schema, as `mlopt explain SETTING`. They stand below `settings:`, in a selected",
+        "[environment or profile](../guide/layers.md), or on the command line as `--set KEY=VALUE`.",
+        "",
+        "| setting | default | what it does |",
+        "|---|---|---|",
+    ]
+    for name, setting in SETTINGS.items():
+        default = _SHOWN.get(name, shapes[name].get("default"))
+        effect = f" **Advisory:** {setting.advisory}." if setting.advisory else ""
+        lines.append(
+            f"| `{name}` | {'-' if default is None else f'`{default}`'} | {setting.summary}{effect} |"
+        )
+    return "\n".join([*lines, ""])
 
 
 def setting_findings(together: Merged) -> Iterator[Finding]:

@@ -67,6 +67,7 @@ class Daemon:
             prometheus=self.session.metrics_text,
             as_json=self.session.stats_json,
             is_healthy=lambda: self.session.is_served,
+            decisions=self.session.decisions_json,
         )
         return endpoint.serve(endpoint.parse_address(address), pages)
 
@@ -76,7 +77,7 @@ class Daemon:
         Parameters
         ----------
         command : dict
-            ``op`` is status, umount or reload.
+            ``op`` is status, decisions, umount or reload.
 
         Returns
         -------
@@ -86,6 +87,8 @@ class Daemon:
         match command.get("op"):
             case "status":
                 return self._status()
+            case "decisions":
+                return {"ok": True, "decisions": json.loads(self.session.decisions_json())}
             case "umount":
                 return self._umount(lazy=bool(command.get("lazy")))
             case "reload":

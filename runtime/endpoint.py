@@ -29,11 +29,14 @@ class Pages:
         Returns the metrics as JSON text.
     is_healthy : callable
         Whether the mount is served.
+    decisions : callable
+        Returns the trace of decisions as JSON text; ``null`` where the recipe asks for none.
     """
 
     prometheus: Callable[[], str]
     as_json: Callable[[], str]
     is_healthy: Callable[[], bool]
+    decisions: Callable[[], str]
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -123,7 +126,9 @@ def serve(address: tuple[str, int], pages: Pages) -> HTTPServer:
                 if "application/json" in self.headers.get("Accept", ""):
                     return 200, "application/json", pages.as_json() + "\n"
                 return 200, "text/plain; version=0.0.4; charset=utf-8", pages.prometheus()
-            return 404, "text/plain; charset=utf-8", "pages: /ml/metrics /healthz\n"
+            if path == "/ml/history":
+                return 200, "application/json", pages.decisions() + "\n"
+            return 404, "text/plain; charset=utf-8", "pages: /ml/metrics /ml/history /healthz\n"
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Keep scrapes out of the log."""

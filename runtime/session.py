@@ -642,6 +642,37 @@ def _status_of(state: MountState) -> dict[str, Any]:
         return head | {"state": "stuck", "stats": None}
 
 
+def decisions(mountpoint: str | Path) -> dict[str, Any] | None:
+    """Ask a mount for the trace of its decisions.
+
+    Parameters
+    ----------
+    mountpoint : str or pathlib.Path
+        The mount.
+
+    Returns
+    -------
+    dict or None
+        ``made``, how many there were, and ``kept``, the latest; None where the recipe does not ask for it.
+
+    Raises
+    ------
+    InvalidInputError
+        When no mount of ours is at the mountpoint, or its daemon does not answer.
+    """
+    place = _absolute(Path(mountpoint))
+    state = state_of(place)
+    if not state.directory.exists():
+        raise _no_mount(place)
+    try:
+        found: dict[str, Any] | None = state.ask(op="decisions").get("decisions")
+    except OSError as error:
+        raise InvalidInputError(
+            "the daemon does not answer", where=str(place), do="See 'mlopt status'"
+        ) from error
+    return found
+
+
 def wait(handle: Mount) -> None:
     """Wait until the daemon of a mount has ended.
 

@@ -199,6 +199,7 @@ def _outcome(scenario: Scenario, runs: list[dict[str, Any]]) -> Outcome:
         memory_bytes=scenario.memory_bytes,
         storage=scenario.storage.name,
         assumptions=_assumptions(scenario),
+        decisions=runs[0].get("decisions"),
     )
 
 

@@ -134,6 +134,9 @@ class Outcome:
         For ``belady``, ``infinite`` and ``no_io``: ``epoch_s`` and ``hit_ratio``; empty without bounds.
     assumptions : list of str
         What the result rests on and was not measured.
+    decisions : dict or None
+        Under the first seed: how many decisions on files were ``made``, and the latest in ``kept``; None
+        where the plan asks for no trace.
     """
 
     epoch_s: list[float]
@@ -154,6 +157,7 @@ class Outcome:
     storage: str
     bounds: dict[str, dict[str, Any]] = field(default_factory=dict)
     assumptions: list[str] = field(default_factory=list)
+    decisions: dict[str, Any] | None = None
 
     @property
     def hit_ratio(self) -> dict[str, float]:
@@ -193,4 +197,4 @@ class Outcome:
             "cpu_s": self.cpu_s,
             "failed_reads": self.failed_reads,
             "bounds": self.bounds,
-        }
+        } | ({"decisions": self.decisions} if self.decisions is not None else {})

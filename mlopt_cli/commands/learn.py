@@ -115,7 +115,7 @@ def command(
         storage,
         assume_epochs,
         seed,
-        jobs or len(os.sched_getaffinity(0)),
+        jobs,
         report,
         layers,
     )
@@ -142,13 +142,14 @@ def _request(
     storage: str,
     assume_epochs: int | None,
     seed: int,
-    jobs: int,
+    jobs: int | None,
     report: output.Report,
     layers: LayerOptions,
 ) -> Request:
     """Read traces, recipe and storage; settle the budget."""
     from learner.judge import World
     from learner.runs import working_set_bytes
+    from recipes.settings import learner_jobs
     from simulator.fuse_costs import FuseCosts
 
     base = layers.resolve(recipe)
@@ -177,7 +178,7 @@ def _request(
         base=base.document,
         build_on_base=recipe is not None or layers != LayerOptions(),
         seed=seed,
-        jobs=jobs,
+        jobs=learner_jobs(base.settings, len(os.sched_getaffinity(0)), jobs),
     )
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from runtime.session import Mount
 
+#: Where a recipe that asks for metrics has them served, unless --http says otherwise.
+ANY_PORT = "127.0.0.1:0"
+
 
 @with_layers
 def command(
@@ -71,7 +74,10 @@ def command(
     from runtime import session
 
     budget = memory_here.default_budget_bytes() if memory is None else parse_size(memory, flag="--memory")
-    plan = recipes.compile_plan(layers.resolve(recipe, source), memory_bytes=budget)
+    resolved = layers.resolve(recipe, source)
+    plan = recipes.compile_plan(resolved, memory_bytes=budget)
+    if http is None and resolved.settings.metrics_collection:
+        http = ANY_PORT
     options = session.MountOptions(
         staleness_s=staleness,
         deadline_s=deadline,

@@ -47,7 +47,11 @@ def command(
     from runtime import memory as memory_here
 
     budget = parse_size(memory, flag="--memory") if memory else memory_here.default_budget_bytes()
-    plan = recipes.compile_plan(layers.resolve(recipe, source), memory_bytes=budget)
+    resolved = layers.resolve(recipe, source)
+    plan = recipes.compile_plan(resolved, memory_bytes=budget)
+    if resolved.settings.metrics_collection and stats is None:
+        text = "metrics_collection: this mount serves no page; --stats FILE writes what it did"
+        stderr_console().print(f"[yellow]warning[/yellow] {text}")
     for warning in plan.warnings:
         stderr_console().print(f"[yellow]warning[/yellow] [{warning['code']}] {warning['message']}")
     if memory is None:

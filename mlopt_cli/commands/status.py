@@ -9,15 +9,23 @@ import typer
 
 from mlopt_cli.output import Report, emit
 from mlopt_cli.sizes import format_size
+from mlopt_engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+#: Decisions that people are shown; --json gives all that are kept.
+SHOWN = 20
 
 
 def command(
     mountpoint: Annotated[
         Path | None, typer.Argument(metavar="MOUNTPOINT", help="One mount. [default: all]")
     ] = None,
+    decisions: Annotated[
+        bool,
+        typer.Option("--decisions", help="Show the latest decisions; the recipe must say 'debug: true'."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Show the mounts of this user and what they did so far.
@@ -25,13 +33,18 @@ def command(
     \b
     mlopt status
     mlopt status /mnt/fast --json
+    mlopt status /mnt/fast --decisions
 
     Exit code 1 when a mount is dead or its daemon does not answer.
     """
     from runtime import session
 
+    if decisions and mountpoint is None:
+        raise InvalidInputError("--decisions is about one mount", where="MOUNTPOINT", do="Name the mount")
     found = session.status(mountpoint)
     mounts: list[dict[str, Any]] = found["mounts"] if mountpoint is None else [found]
+    if decisions and mountpoint is not None:
+        mounts[0]["decisions"] = session.decisions(mountpoint)
     named = str(mountpoint) if mountpoint else None
     report = Report("status", {"mountpoint": named}, {"mounts": mounts})
 
@@ -40,9 +53,24 @@ def command(
             console.print("no mounts")
         for mount in mounts:
             _render_mount(console, mount)
+            if decisions:
+                _render_decisions(console, mount["decisions"])
 
     emit(report, as_json=as_json, render=render)
     return 0 if all(mount["state"] == "serving" for mount in mounts) else 1
+
+
+def _render_decisions(console: Console, trace: dict[str, Any] | None) -> None:
+    if trace is None:
+        console.print("  no trace of decisions: mount with --set debug=true")
+        return
+    latest = trace["kept"][-SHOWN:]
+    console.print(f"  {trace['made']} decisions, the latest {len(latest)}:")
+    for note in latest:
+        rules = ", ".join(f"{rule['id']} {rule['score']:.3g}" for rule in note["rules"]) or "no rule"
+        won = ", ".join(f"{key} <{rule}>" for key, rule in note["winners"].items())
+        line = f"  {note['path']}: {rules}{'; ' if won else ''}{won}"
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _render_mount(console: Console, mount: dict[str, Any]) -> None:

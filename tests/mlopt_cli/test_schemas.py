@@ -24,6 +24,7 @@ LINES: tuple[str, ...] = (
     "report {trace}",
     "simulate {trace} -r lru -r default --memory 0.5 --memory 2M --storage nfs --cpus 2",
     "simulate {trace}",
+    "simulate {trace} -r lru --set debug=true --memory 0.5 --storage nfs",
     "learn {trace} -o {tmp}/tuned.yaml --storage s3",
     "learn {trace} -o {tmp}/tuned.yaml --storage s3 -r lru --assume-epochs 6 --memory 1M --seed 3",
     "test-rules {data} --limit 3",
@@ -59,9 +60,10 @@ LINES: tuple[str, ...] = (
 # In this order, on a mount in front of an emulator.
 MOUNT_LINES: tuple[str, ...] = (
     "emulate {data} {tmp}/slow --latency 100us --bandwidth unlimited",
-    "mount {tmp}/slow {tmp}/fast -r lru --memory 64MiB --http 127.0.0.1:0",
+    "mount {tmp}/slow {tmp}/fast -r lru --memory 64MiB --http 127.0.0.1:0 --set debug=true",
     "status",
     "status {tmp}/fast",
+    "status {tmp}/fast --decisions",
     "status {tmp}/slow",
     "umount {tmp}/fast",
     "umount {tmp}/slow",

@@ -24,7 +24,9 @@ def ask(address: str, path: str, method: str = "GET", **headers: str) -> tuple[i
 
 @pytest.fixture
 def address():
-    pages = endpoint.Pages(lambda: "mlopt_fills_total 3\n", lambda: '{"fills": 3}', lambda: True)
+    pages = endpoint.Pages(
+        lambda: "mlopt_fills_total 3\n", lambda: '{"fills": 3}', lambda: True, lambda: "null"
+    )
     server = endpoint.serve(("127.0.0.1", 0), pages)
     yield f"127.0.0.1:{server.server_address[1]}"
     server.shutdown()
@@ -36,6 +38,7 @@ def test_pages_are_metrics_and_health_and_nothing_else(address):
     assert ask(address, "/ml/metrics")[::2] == (200, "mlopt_fills_total 3\n")
     status, kind, text = ask(address, "/ml/metrics", Accept="application/json")
     assert (status, kind, json.loads(text)) == (200, "application/json", {"fills": 3})
+    assert ask(address, "/ml/history") == (200, "application/json", "null\n")
     assert ask(address, "/")[0] == 404
     assert ask(address, "/../etc/passwd")[0] == 404
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import signal
 import stat
@@ -361,3 +362,21 @@ def test_hangup_swaps_in_a_changed_plan_and_keeps_the_old_one_otherwise(source, 
     assert after_hangup("the new plan is in force") != first
     assert mount.status()["stats"]["budget_bytes"] == 32 * MIB
     assert tree_of(mount.mountpoint) == tree_of(source)
+
+
+def test_a_mount_shows_its_decisions_where_the_plan_asks_for_them(source, mounts: Mounts):
+    rule = {
+        "id": "all", "priority": 1, "order": 0, "match": "all",
+        "origin": {"layer": "custom", "file": "t", "line": 1},
+        "conditions": [{"fact": "file.path", "op": "glob", "value": "**", "weight": 1.0, "required": False}],
+        "actions": [{"type": "cache", "parameters": {"policy": "lru"}}],
+    }  # fmt: skip
+    quiet = mounts(source, plan(rules=[rule]))
+    assert session.decisions(quiet.mountpoint) is None
+    asked = mounts(source, json.dumps(json.loads(plan(rules=[rule])) | {"debug": True}))
+    assert (asked.mountpoint / "large").read_bytes() == (source / "large").read_bytes()
+    trace = session.decisions(asked.mountpoint)
+    assert trace is not None
+    (note,) = [each for each in trace["kept"] if each["path"] == "large"]
+    assert note["rules"] == [{"id": "all", "score": 1.0}]
+    assert note["winners"] == {"cache.policy": "all"}

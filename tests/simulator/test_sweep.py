@@ -69,3 +69,20 @@ def test_sweep_puts_baselines_and_bounds_beside_each_recipe() -> None:
 )
 def test_sentence_says_what_pays(rows: list[Row], words: str) -> None:
     assert sentence(rows, in_mib) == words
+
+
+def test_a_plan_that_asks_for_it_brings_the_trace_of_its_decisions() -> None:
+    workload = synthetic_workload(JobShape(files=50))
+    base = Scenario(workload, None, "source", named("s3"), FuseCosts.default(), 0, 2, seeds=(1, 2))
+    asked = recipes.resolve(recipes.LayerRequest(recipe="lru", sets=("debug=true",)))
+    plans = {
+        "quiet": lambda size: recipes.compile_plan(recipes.load("lru"), memory_bytes=size).json,
+        "asked": lambda size: recipes.compile_plan(asked, memory_bytes=size).json,
+    }
+    rows = {each.recipe: each.to_dict() for each in sweep(base, plans, [2 * MIB])}
+    assert "decisions" not in rows["quiet"]
+    trace = rows["asked"]["decisions"]
+    assert trace["made"] >= 50
+    assert len({note["path"] for note in trace["kept"]}) == 50
+    assert {note["winners"]["cache.policy"] for note in trace["kept"]} == {"lru-everything"}
+    assert rows["asked"]["epoch_s"] == rows["quiet"]["epoch_s"]  # watching changes nothing

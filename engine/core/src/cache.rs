@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::catalog::{Catalog, NONE, Phase};
 use crate::class::{CacheClass, PrefetchClass};
+use crate::decisions::DecisionTrace;
 use crate::eviction::Slot;
 use crate::fetching::Fetch;
 use crate::prefetch::{BlockRef, SeenRead};
@@ -71,6 +72,7 @@ pub struct Core {
     /// The longest block of any file: what demand fetches need as room [bytes].
     pub(crate) longest_block: u64,
     pub(crate) stats: Stats,
+    decisions: DecisionTrace,
 }
 
 impl Core {
@@ -86,6 +88,7 @@ impl Core {
             now: Nanos(0),
             deadline_ns: FETCH_DEADLINE_NS,
             catalog: Catalog::new(plan.block_bytes),
+            decisions: DecisionTrace::new(plan.debug),
             plan,
             classes: Vec::new(),
             prefetches: Vec::new(),
@@ -145,6 +148,11 @@ impl Core {
         self.pump();
         self.note_peak();
         Ok(())
+    }
+
+    /// The trace of decisions, if the plan asks for one: how many were `made`, and the latest ones in `kept`.
+    pub fn decisions(&self) -> Option<serde_json::Value> {
+        self.decisions.to_json(&self.plan, &self.catalog)
     }
 
     /// Take the next effect, in order.
@@ -243,6 +251,7 @@ impl Core {
 
     /// Put a file into the classes of its decision.
     fn assign(&mut self, file: FileId, decision: Decision) -> Result<(), CoreError> {
+        self.decisions.note(file, self.now, &decision);
         let tier_bytes = self.plan.tiers.memory.bytes;
         let class = match decision.cache {
             None => NONE,
@@ -508,6 +517,7 @@ impl Core {
             self.unstage(slot, false);
             self.release(slot);
         }
+        self.decisions = DecisionTrace::new(plan.debug);
         self.plan = plan;
         self.has_live_rules = rules.need_live_facts();
         self.rules = rules;

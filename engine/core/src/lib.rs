@@ -11,6 +11,7 @@ mod action;
 mod cache;
 mod catalog;
 mod class;
+mod decisions;
 mod effect;
 mod error;
 mod event;

@@ -138,6 +138,9 @@ pub struct Plan {
     pub threshold: f64,
     /// How many rules may apply to one file.
     pub max_rules: u32,
+    /// Keep a trace of decisions.
+    #[serde(default)]
+    pub debug: bool,
     /// Budgets.
     pub tiers: Tiers,
     /// Rules in merged order.

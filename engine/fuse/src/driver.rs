@@ -337,6 +337,11 @@ impl Driver {
         Ok(())
     }
 
+    /// The trace of decisions, if the plan asks for one.
+    pub fn decisions(&self) -> Option<serde_json::Value> {
+        self.inner.lock().core.decisions()
+    }
+
     /// What the core counted.
     pub fn core_stats(&self) -> Stats {
         self.inner.lock().core.stats()

@@ -214,6 +214,11 @@ impl MountSession {
         )
     }
 
+    /// The trace of decisions as JSON; `null` where the plan asks for none.
+    pub fn decisions_json(&self) -> String {
+        serde_json::Value::from(self.driver.decisions()).to_string()
+    }
+
     /// All counters and gauges as Prometheus text.
     pub fn metrics_text(&self) -> String {
         metrics::prometheus(&self.driver.metrics, &self.driver.gauges())

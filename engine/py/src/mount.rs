@@ -66,6 +66,10 @@ impl MountSession {
         py.detach(|| self.session.stats_json())
     }
 
+    fn decisions_json(&self, py: Python<'_>) -> String {
+        py.detach(|| self.session.decisions_json())
+    }
+
     fn metrics_text(&self, py: Python<'_>) -> String {
         py.detach(|| self.session.metrics_text())
     }

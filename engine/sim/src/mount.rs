@@ -110,6 +110,11 @@ impl Mount {
         })
     }
 
+    /// The trace of decisions, if the plan asks for one.
+    pub(crate) fn decisions(&self) -> Option<serde_json::Value> {
+        self.core.decisions()
+    }
+
     fn blocks(&self, extent: &Extent) -> std::ops::Range<usize> {
         let base = self.first_block[extent.file.0 as usize] as usize;
         let first = base + (extent.offset / self.block_bytes) as usize;

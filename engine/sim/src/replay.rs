@@ -268,6 +268,9 @@ impl<'a> Replay<'a> {
             .map(|reader| reader.stall_ns as f64 * 1e-9)
             .collect();
         self.report.cpu_s = self.cpus.busy_ns() as f64 * 1e-9;
+        if let Front::Mount(mount) = &self.front {
+            self.report.decisions = mount.decisions();
+        }
         Ok(self.report)
     }
 

@@ -42,4 +42,6 @@ pub struct RunReport {
     pub failed_reads: u64,
     /// Accesses that were simulated.
     pub accesses: u64,
+    /// The trace of the mount's decisions, if its plan asks for one.
+    pub decisions: Option<serde_json::Value>,
 }
