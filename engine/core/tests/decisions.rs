@@ -16,7 +16,7 @@ fn core(debug: bool) -> Core {
 }
 
 fn see(core: &mut Core, number: u32) {
-    let size = if number % 2 == 0 { 10 } else { 1000 };
+    let size = if number.is_multiple_of(2) { 10 } else { 1000 };
     let path = format!("{number}.bin").into_bytes();
     let facts = json!({"path": path, "size": size, "mtime_ns": 0, "version": 1});
     let event = json!({"event": "seen", "file": number, "facts": facts});
