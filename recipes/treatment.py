@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from recipes.actions import ACTIONS
 from recipes.actions.base import ActionType
@@ -83,6 +84,35 @@ class Treatment:
         """
         if not rule.actions:
             self.remarks.report("MLO143", "a rule needs at least one action", path, "Add 'actions:'")
+        parts = self._collect(path, rule)
+        types = dict.fromkeys(part.type for part in parts)
+        merged = (self._compile(kind, self._merge(kind, parts)) for kind in types)
+        return [action for action in merged if action is not None]
+
+    def as_written(self, path: Path, rule: RuleModel) -> dict[str, dict[str, Any]]:
+        """Translate the actions of one rule without resolving them.
+
+        Parameters
+        ----------
+        path : tuple of str or int
+            Where the rule is.
+        rule : RuleModel
+            As written.
+
+        Returns
+        -------
+        dict of str to dict
+            Canonical actions with their parameters, as a recipe would write them.
+        """
+        parts = self._collect(path, rule)
+        written: dict[str, dict[str, Any]] = {}
+        for name in dict.fromkeys(part.type for part in parts):
+            merged = self._merge(name, parts).items()
+            usable = (each for each in merged if self._is_usable(ACTIONS[name], each[0], *each[1]))
+            written[name] = {parameter: value.value for parameter, (_, value) in usable}
+        return written
+
+    def _collect(self, path: Path, rule: RuleModel) -> list[_Part]:
         parts: list[_Part] = []
         self._seen.clear()
         for number, action in enumerate(rule.actions):
@@ -96,9 +126,7 @@ class Treatment:
                 continue
             self._seen.add(action.type)
             parts += self._parts(place, action)
-        types = dict.fromkeys(part.type for part in parts)
-        merged = (self._compile(kind, self._merge(kind, parts)) for kind in types)
-        return [action for action in merged if action is not None]
+        return parts
 
     def _check_target(self, place: Path, action: ActionModel) -> None:
         if action.target not in _TARGETS:

@@ -5,6 +5,7 @@ VERBS: dict[str, str] = {
     "diff": "Say what changed between two recipes, in meaning.",
     "fmt": "Lay recipes out anew; values and comments stay.",
     "init": "Write a commented recipe to start from, for a directory.",
+    "migrate": "Write a recipe of the ancestor in canonical names.",
     "schema": "Print the JSON Schema of recipes, for editors.",
 }
 
