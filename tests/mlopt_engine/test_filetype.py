@@ -5,6 +5,7 @@ import json
 import pickle
 import tarfile
 import wave
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,30 @@ def safetensors() -> bytes:
     return len(header).to_bytes(8, "little") + header + bytes(4)
 
 
+def torch() -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"w": 1}))
+        archive.writestr("archive/data/0", bytes(8))
+    return target.getvalue()
+
+
+def mds() -> bytes:
+    description = json.dumps({"column_names": ["a"]}).encode()
+    first = 16 + len(description)
+    return np.array([2, first, first + 8, first + 16], dtype=np.uint32).tobytes() + description + bytes(16)
+
+
+def beton() -> bytes:
+    fields = [("version", "<u2"), ("fields", "<u2"), ("page", "<u4"), ("samples", "<u8"), ("table", "<u8")]
+    return np.array([(2, 2, 8 << 20, 1000, 16 << 20)], dtype=fields).tobytes()
+
+
+def lmdb() -> bytes:
+    # a page header of 16 bytes, then magic and version
+    return bytes(16) + np.array([0xBEEFC0DE, 1], dtype="<u4").tobytes() + bytes(100)
+
+
 TABLE = pa.table({"a": [1, 2, 3]})
 WRITTEN = {
     "png": (image("png"), "dataset"),
@@ -79,6 +104,10 @@ WRITTEN = {
     "tar": (tar("src/main.rs"), "dataset"),
     "wav": (sound(), "dataset"),
     "safetensors": (safetensors(), "model"),
+    "torch": (torch(), "model"),
+    "mds": (mds(), "dataset"),
+    "beton": (beton(), "dataset"),
+    "lmdb": (lmdb(), "dataset"),
 }
 
 
@@ -87,6 +116,29 @@ def test_files_of_other_libraries_are_recognised_without_a_name(name: str) -> No
     content, expected = WRITTEN[name]
     found = detect("blob", content[:FIRST_BYTES])
     assert (found.format, found.type, found.by) == (name, expected, "content")
+
+
+@pytest.mark.filterwarnings("ignore:Feather V1")
+def test_feather_of_version_1_and_2_are_told_apart() -> None:
+    target = io.BytesIO()
+    pyarrow.feather.write_feather(TABLE, target, version=1)
+    assert detect("a", target.getvalue()[:FIRST_BYTES]).format == "feather"
+    assert detect("a.feather").type == "dataset"
+
+
+def test_files_beside_data_are_told_by_their_names() -> None:
+    expected = {
+        "pytorch_model.bin.index.json": "index",
+        "mds/index.json": "index",
+        "run/__0_0.distcp": "checkpoint",
+        "t.zarr/.zarray": "index",
+        "t.zarr/0.0.1": "dataset",
+        "a.msgpack": "dataset",
+        "a.tfrecord-00000-of-00017": "dataset",
+        "a.array_record-00000-of-00017": "dataset",
+        "m/variables/variables.data-00000-of-00001": "model",
+    }
+    assert {path: detect(path).type for path in expected} == expected
 
 
 def test_a_path_may_be_a_text_a_path_or_bytes() -> None:
