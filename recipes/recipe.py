@@ -42,7 +42,9 @@ class Recipe:
     warnings : tuple of Finding
         What is worth knowing.
     document : dict
-        Plain values, to be changed and dumped again.
+        Plain values, to be changed and dumped again: as written where it stands alone, else `effective`.
+    effective : dict
+        Plain values of what applies: rules and settings without sections, parameters in their places.
     together : Merged
         All values with the places where they were written.
     layers : tuple of Layer
@@ -57,6 +59,7 @@ class Recipe:
     rules: tuple[dict[str, Any], ...] = field(repr=False)
     warnings: tuple[Finding, ...]
     document: dict[str, Any] = field(repr=False)
+    effective: dict[str, Any] = field(repr=False)
     together: Merged = field(repr=False)
     layers: tuple[Layer, ...] = field(repr=False)
     known_sections: dict[str, frozenset[str]] = field(repr=False)
@@ -211,7 +214,8 @@ def build(
     if any(finding.severity == "error" for finding in findings):
         raise RecipeError(findings)
     alone = len(layers) == 1 and selection == Selection()
-    document = last.document.value if alone else _effective(together, scope)
+    effective = _effective(together, scope)
+    document = last.document.value if alone else effective
     model = models[0] if alone else RecipeModel.model_validate(document)
     return Recipe(
         file=last.document.source.file,
@@ -220,6 +224,7 @@ def build(
         rules=ordered,
         warnings=tuple(findings),
         document=document,
+        effective=effective,
         together=together,
         layers=tuple(layers),
         known_sections=known_sections or {},
@@ -264,16 +269,19 @@ class _Reading:
 
     def _read(self, document: Document, index: Any, rule: RuleModel, name: str) -> None:
         leaf = Leaf(document.value["rules"][index], "", document.source.file, ("rules", index), document)
-        self.scope.check_references(name, leaf)
-        parameters = self.scope.parameters(name) or {}
+        if next(references(leaf.value.get("actions")), None) is not None:
+            self.scope.check_references(name, leaf)
+            rule = self._with_parameters(rule, self.scope.parameters(name) or {})
+        self._resolved[id(document), index] = self._resolver(document).rule(index, rule) | {
+            "origin": _origin(document, index, self.kinds.get(id(document), "built-in"))
+        }
+
+    def _with_parameters(self, rule: RuleModel, parameters: dict[str, Any]) -> RuleModel:
         actions = [
             action.model_copy(update={"parameters": settled(substituted(action.parameters, parameters))})
             for action in rule.actions
         ]
-        rule = rule.model_copy(update={"actions": actions})
-        self._resolved[id(document), index] = self._resolver(document).rule(index, rule) | {
-            "origin": _origin(document, index, self.kinds.get(id(document), "built-in"))
-        }
+        return rule.model_copy(update={"actions": actions})
 
     def _guard(self, guard: Guard) -> dict[str, Any]:
         return self._resolver(guard.leaf.document).condition(guard.leaf.path, guard.condition)

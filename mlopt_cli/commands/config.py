@@ -71,7 +71,7 @@ def _validate(recipe: str | None, layers: LayerOptions, *, as_json: bool) -> int
 
     try:
         resolved = layers.resolve(recipe)
-        findings, verdict = resolved.warnings, f"ok, {len(resolved.rules)} rules apply"
+        findings, verdict = resolved.warnings, f"ok, {_rules_apply(resolved)}"
     except RecipeError as error:
         findings = error.findings
         verdict = f"not usable, {sum(each.severity == 'error' for each in findings)} errors"
@@ -110,8 +110,13 @@ def _render(console: Console, recipe: Recipe, rows: list[dict[str, Any]], *, ori
             words.append(escape(_place(row["origin"])))
             words.append(escape("".join(f"replaces {_place(each)}; " for each in row["replaced"])[:-2]))
         table.add_row(*words)
-    console.print(f"{escape(recipe.name)}: {len(recipe.rules)} rules apply")
+    console.print(f"{escape(recipe.name)}: {_rules_apply(recipe)}")
     console.print(table)
+
+
+def _rules_apply(recipe: Recipe) -> str:
+    number = len(recipe.rules)
+    return "1 rule applies" if number == 1 else f"{number} rules apply"
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -175,7 +175,7 @@ def _request(
         runs=runs,
         world=world,
         base_name=base.name,
-        base=base.document,
+        base=base.effective,
         build_on_base=recipe is not None or layers != LayerOptions(),
         seed=seed,
         jobs=learner_jobs(base.settings, len(os.sched_getaffinity(0)), jobs),

@@ -62,14 +62,14 @@ def test_show_names_layer_file_and_line_of_each_value(folder: Path) -> None:
 
 def test_show_is_a_table_for_people(folder: Path) -> None:
     done = run("config", "show", "--config-dir", str(folder), "--origin")
-    assert "1 rules apply" in done.stdout
+    assert "1 rule applies" in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("settings.confidence_threshold")]
     assert line.split()[1:4] == ["0.6", "built-in", f"{folder}/default/base.yaml:3"]
 
 
 def test_validate_checks_every_file_of_every_layer(folder: Path) -> None:
     done = run("config", "validate", "--config-dir", str(folder))
-    assert (done.returncode, done.stdout.strip()) == (0, "ok, 1 rules apply")
+    assert (done.returncode, done.stdout.strip()) == (0, "ok, 1 rule applies")
     (folder / "environments/production.yaml").write_text("settings: {debgu: true}\n")
     done = run("config", "validate", "--config-dir", str(folder))
     assert done.returncode == 2

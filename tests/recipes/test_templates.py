@@ -57,6 +57,14 @@ def test_settings_select_a_template(tmp_path) -> None:  # type: ignore[no-untype
     assert chosen.rules[0]["actions"][0]["parameters"]["files"] == 7
 
 
+def test_what_applies_can_be_written_without_its_template() -> None:
+    recipe = recipes.loads(TEXT + "settings: {template: train}\n")
+    assert "templates" in recipe.document
+    again = recipes.loads(recipes.dump(recipe.effective, ""))
+    assert again.rules[0]["actions"] == recipe.rules[0]["actions"]
+    assert [rule["id"] for rule in again.rules] == ["fetch"]
+
+
 def test_without_a_selection_rules_with_parameters_wait() -> None:
     recipe = recipes.loads(TEXT)
     assert [rule["id"] for rule in recipe.rules] == ["other"]
