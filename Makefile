@@ -27,6 +27,7 @@ check: build
 	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'mlopt_cli/*.py' 'traces/*.py' 'recipes/*.py' 'learner/*.py' 'simulator/*.py' 'runtime/*.py' 'mlopt_engine/*.py')
 	$(BIN)/python -m recipes.json_schema --check
 	$(BIN)/mlopt recipe fmt --check recipes/library
+	$(BIN)/python -m docs.compatibility --check
 
 bench: build
 	$(BIN)/python -m benchmarks.run
@@ -39,6 +40,7 @@ bench-recipes: build
 docs: build
 	$(BIN)/python -m recipes.json_schema
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.compatibility
 
 format: build
 	cargo fmt --all

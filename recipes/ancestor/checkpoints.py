@@ -28,8 +28,8 @@ WORDS = (
         {"compress": {}, "coordinate": {"single_flight": True}},
         {
             "compression": _CODEC,
-            "incremental_save": flag("advisory", on=READ_ONLY),
-            "async_save": flag("advisory", on=READ_ONLY),
+            "incremental_save": flag(f"true is advisory: {READ_ONLY}", on=READ_ONLY),
+            "async_save": flag(f"true is advisory: {READ_ONLY}", on=READ_ONLY),
             "metadata_tracking": never("changes of a file are seen by size, time and id"),
             "metadata_caching": flag("done anyway", off="metadata is always cached, within the staleness"),
             "backup_strategy": never(ELSEWHERE),

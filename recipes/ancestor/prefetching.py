@@ -96,7 +96,7 @@ WORDS = (
             "max_size": size("prefetch", "window_bytes"),
             "prefetch_buffer": _BUFFER,
             "initial_size": never("the window starts small by itself and doubles"),
-            "growth_factor": Meaning("2 is what happens; others are advisory", _read_growth),
+            "growth_factor": Meaning("2 is what happens, others have no effect", _read_growth),
             "confidence_based": flag(
                 "done anyway: the window grows with each read that follows on",
                 off="the window adapts by itself",
