@@ -74,12 +74,23 @@ def emit(report: Report, *, as_json: bool, render: Callable[[Console], None]) ->
         }
         sys.stdout.write(json.dumps(envelope, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return
-    from rich.text import Text
-
     render(console())
     for warning in report.warnings:
-        words = f" [{warning['code']}] {warning['message']}"
-        stderr_console().print(Text("warning", style="yellow").append(words, style="default"), soft_wrap=True)
+        print_warning(warning)
+
+
+def print_warning(warning: Mapping[str, str]) -> None:
+    """Print a warning for people.
+
+    Parameters
+    ----------
+    warning : mapping
+        ``code`` and ``message``.
+    """
+    from rich.text import Text
+
+    words = f" [{warning['code']}] {warning['message']}"
+    stderr_console().print(Text("warning", style="yellow").append(words, style="default"), soft_wrap=True)
 
 
 def print_error(command: str, error: UserError, *, as_json: bool) -> None:
@@ -115,12 +126,14 @@ def console() -> Console:
     Returns
     -------
     rich.console.Console
-        Without colour where stdout is no terminal.
+        Without colour where stdout is no terminal. Brackets are brackets, as paths may hold any: styles are
+        given apart.
     """
     from rich.console import Console
 
     # a table cut to 80 columns is of no use to whoever reads a file or a pipe
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE)
+    width = None if sys.stdout.isatty() else WIDTH_OF_A_PIPE
+    return Console(highlight=False, markup=False, width=width)
 
 
 def stderr_console() -> Console:
@@ -133,7 +146,7 @@ def stderr_console() -> Console:
     """
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def progress() -> Progress:
@@ -148,7 +161,7 @@ def progress() -> Progress:
 
     stderr = stderr_console()
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),

@@ -100,17 +100,16 @@ def _row(key: str, value: Any, origins: tuple[Any, ...], applied: set[str]) -> d
 
 
 def _render(console: Console, recipe: Recipe, rows: list[dict[str, Any]], *, origin: bool) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for row in rows:
-        words = [escape(row["key"]), escape(_shown(row))]
+        words = [row["key"], _shown(row)]
         if origin:
-            words.append(escape(_place(row["origin"])))
-            words.append(escape("".join(f"replaces {_place(each)}; " for each in row["replaced"])[:-2]))
+            words.append(_place(row["origin"]))
+            words.append("".join(f"replaces {_place(each)}; " for each in row["replaced"])[:-2])
         table.add_row(*words)
-    console.print(f"{escape(recipe.name)}: {_rules_apply(recipe)}")
+    console.print(f"{recipe.name}: {_rules_apply(recipe)}")
     console.print(table)
 
 

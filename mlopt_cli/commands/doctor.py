@@ -32,10 +32,13 @@ def command(
 
     def render(console: Console) -> None:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, show_header=False, pad_edge=False)
         for check in checks:
-            table.add_row(f"[{check.status}]{check.status}[/]", check.name, check.found, check.do or "")
+            table.add_row(
+                Text(check.status, style=str(check.status)), check.name, check.found, check.do or ""
+            )
         console.print(table)
         console.print(
             "next: mlopt demo" if not red else "mend what is red; the other commands work without it",

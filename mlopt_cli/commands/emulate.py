@@ -77,7 +77,7 @@ def command(
         )
         for cost in emulator.COSTS:
             console.print(f"  {cost}", soft_wrap=True)
-        console.print(f"Next: mlopt status {mountpoint}   mlopt umount {mountpoint}", soft_wrap=True)
+        console.print(f"next: mlopt status {mountpoint}   mlopt umount {mountpoint}", soft_wrap=True)
 
     not_empty = mountpoint.is_dir() and any(True for _ in mountpoint.iterdir())
     if foreground:

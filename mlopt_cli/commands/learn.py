@@ -267,8 +267,8 @@ def _result(learned: Learned, request: Request, out: Path) -> dict[str, Any]:
 
 
 def _render(console: Console, learned: Learned, request: Request, out: Path) -> None:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from learner.holdout import UNCHANGING
     from learner.learn import HINT
@@ -286,19 +286,21 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for row in learned.verdict.rows:
         saved, fetched = f"{row.saved_ratio:.0%}", format_size(row.source_bytes)
-        table.add_row(escape(row.name), f"{row.epoch_s:.2f}", saved, fetched)
+        table.add_row(row.name, f"{row.epoch_s:.2f}", saved, fetched)
     for name, seconds in learned.verdict.bounds.items():
-        table.add_row(f"[dim]bound: {name.replace('_', ' ')}[/dim]", f"[dim]{seconds:.2f}[/dim]", "", "")
+        table.add_row(f"bound: {name.replace('_', ' ')}", f"{seconds:.2f}", "", "", style="dim")
     console.print(table)
     for rule in learned.document["rules"]:
-        console.print(f"[bold]{escape(rule['id'])}[/bold]: {escape(rule.get('description', ''))}")
+        console.print(
+            Text(rule["id"], style="bold").append(f": {rule.get('description', '')}", style="not bold")
+        )
     for sentence in learned.assumptions:
-        console.print(f"[yellow]assumed[/yellow] {escape(sentence)}")
+        console.print(Text("assumed", style="yellow").append(f" {sentence}", style="default"))
     if any(row.name == UNCHANGING for row in learned.verdict.rows):
         console.print(HINT)
     if learned.tuned.base_kept:
-        console.print(f"base '{escape(request.base_name)}': {escape(learned.tuned.base_kept)}")
-    console.print(f"wrote {escape(str(out))}")
+        console.print(f"base '{request.base_name}': {learned.tuned.base_kept}")
+    console.print(f"wrote {out}")
     sources = request.runs[0].whole.sources
     where = sources[0] if sources else "DATA"
-    console.print(f"next: mlopt test-rules {escape(where)} -r {escape(str(out))}", soft_wrap=True)
+    console.print(f"next: mlopt test-rules {where} -r {out}", soft_wrap=True)

@@ -111,11 +111,16 @@ def command(
 
         def render(console: Console) -> None:
             chosen = "" if memory else " (chosen; --memory SIZE sets it)"
-            console.print(f"{source} is mounted at {handle.mountpoint}, memory {format_size(budget)}{chosen}")
+            console.print(
+                f"{source} is mounted at {handle.mountpoint}, memory {format_size(budget)}{chosen}",
+                soft_wrap=True,
+            )
             if report.result["http"]:
                 console.print(f"metrics: http://{report.result['http']}/ml/metrics")
             console.print(
-                "Ctrl-C unmounts" if foreground else f"next: mlopt umount {handle.mountpoint}", style="dim"
+                "Ctrl-C unmounts" if foreground else f"next: mlopt umount {handle.mountpoint}",
+                style="dim",
+                soft_wrap=True,
             )
 
         emit(report, as_json=as_json, render=render)

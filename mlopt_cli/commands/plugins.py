@@ -127,15 +127,12 @@ def _facts(words: list[str]) -> dict[str, Any]:
 
 def _list(plugins: Catalog) -> tuple[dict[str, Any], Callable[[Console], None], int]:
     def render(console: Console) -> None:
-        from rich.markup import escape
         from rich.table import Table
 
         table = Table("framework", "from", "state", "", box=None, pad_edge=False)
         for each in plugins.entries:
             note = each.error or str(getattr(each.plugin, "summary", ""))
-            table.add_row(
-                *(escape(word) for word in (each.name, f"{each.origin} {each.version}", each.state, note))
-            )
+            table.add_row(*(each.name, f"{each.origin} {each.version}", each.state, note))
         console.print(table)
 
     return {"plugins": [entry.to_dict() for entry in plugins.entries]}, render, 0

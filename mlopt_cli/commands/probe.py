@@ -96,7 +96,7 @@ def command(
         if measured is not None:
             _render_storage(console, measured)
             if out is not None:
-                console.print(f"Next: mlopt simulate TRACE --storage {out}", soft_wrap=True)
+                console.print(f"next: mlopt simulate TRACE --storage {out}", soft_wrap=True)
         if costs is not None:
             _render_fuse(console, costs)
             console.print(f"kept for predictions on this machine in {kept}", soft_wrap=True)

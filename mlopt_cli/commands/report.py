@@ -42,9 +42,12 @@ def command(
 
 
 def _render(console: Console, facts: dict[str, Any], trace: Path) -> None:
+    from rich.text import Text
+
     run = facts["run"]
+    words = " ".join(run["argv"])[:80]
     seconds = (run["dur_ns"] or 0) / 1e9
-    console.print(f"[bold]{trace}[/bold]: {' '.join(run['argv'])[:80]}", soft_wrap=True)
+    console.print(Text(str(trace), style="bold").append(f": {words}", style="not bold"), soft_wrap=True)
     console.print(
         f"ran       {seconds:.1f} s on {run['ncpu']} CPUs, exit code {run['exit_code']}, "
         f"{run['calls']} calls traced"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mlopt_cli.layer_options import LayerOptions, with_layers
-from mlopt_cli.output import stderr_console
+from mlopt_cli.output import print_warning, stderr_console
 from mlopt_cli.sizes import format_size, parse_size
 
 
@@ -53,7 +53,7 @@ def command(
         text = "metrics_collection: this mount serves no page; --stats FILE writes what it did"
         stderr_console().print(f"[yellow]warning[/yellow] {text}")
     for warning in plan.warnings:
-        stderr_console().print(f"[yellow]warning[/yellow] [{warning['code']}] {warning['message']}")
+        print_warning(warning)
     if memory is None:
         stderr_console().print(f"memory {format_size(plan.memory_bytes)}; --memory SIZE sets it", style="dim")
     options = launcher.RunOptions(stats_file=stats.absolute() if stats else None)

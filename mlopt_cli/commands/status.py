@@ -74,13 +74,14 @@ def _render_decisions(console: Console, trace: dict[str, Any] | None) -> None:
 
 
 def _render_mount(console: Console, mount: dict[str, Any]) -> None:
-    console.print(f"{mount['mountpoint']}  {mount['state']}  of {mount['source']}  pid {mount['pid']}")
+    process = f"  pid {mount['pid']}" if mount["pid"] else ""
+    console.print(f"{mount['mountpoint']}  {mount['state']}  of {mount['source']}{process}", soft_wrap=True)
     if mount.get("kind") == "emulator":
         _render_emulator(console, mount)
         return
     stats = mount.get("stats")
     if not stats:
-        console.print(f"  next: mlopt umount {mount['mountpoint']}", style="dim")
+        console.print(f"  next: mlopt umount {mount['mountpoint']}", style="dim", soft_wrap=True)
         return
     held = stats["kernel_bytes"] + stats["daemon_bytes"]
     console.print(f"  held {format_size(held)} of {format_size(stats['budget_bytes'])}")

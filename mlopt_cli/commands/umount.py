@@ -34,7 +34,7 @@ def command(
     report = Report("umount", {"mountpoint": str(mountpoint), "lazy": lazy}, {"unmounted": True})
 
     def render(console: Console) -> None:
-        console.print(f"{mountpoint} is unmounted")
+        console.print(f"{mountpoint} is unmounted", soft_wrap=True)
 
     emit(report, as_json=as_json, render=render)
     return 0
