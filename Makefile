@@ -28,6 +28,7 @@ check: build
 	$(BIN)/python -m recipes.json_schema --check
 	$(BIN)/mlopt recipe fmt --check recipes/library
 	$(BIN)/python -m docs.compatibility --check
+	$(BIN)/python -m docs.generate --check
 
 bench: build
 	$(BIN)/python -m benchmarks.run

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate import PAGES, page
 from mlopt_cli.main import COMMANDS
+from mlopt_engine import registry
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -41,3 +43,14 @@ def test_the_readme_lists_every_command() -> None:
 def test_the_architecture_lists_every_decision() -> None:
     text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
     assert [path.name for path in (ROOT / "docs" / "adr").glob("*.md") if path.name not in text] == []
+
+
+def test_the_reference_pages_are_those_that_the_engine_would_write_today() -> None:
+    """Each registered name has its place; ``make docs`` writes the pages."""
+    stale = [name for name in PAGES if (ROOT / "docs" / "reference" / f"{name}.md").read_text() != page(name)]
+    assert not stale
+    listed = registry()
+    for kind in ("actions", "policies", "prefetchers"):
+        assert all(f"## {entry['name']}\n" in page(kind) for entry in listed[kind])
+    for kind in ("facts", "operators"):
+        assert all(f"| `{entry['name']}` |" in page(kind) for entry in listed[kind])

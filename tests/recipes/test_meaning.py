@@ -292,6 +292,20 @@ def test_a_good_recipe_has_no_findings() -> None:
             id="value that nothing can honour",
         ),
         pytest.param(
+            recipe_text(action="{type: prioritize, parameters: {limit_bytes_per_s: 60MB}}"),
+            "MLO124",
+            "60MB",
+            "60MB/s",
+            id="a size for a rate",
+        ),
+        pytest.param(
+            recipe_text(action="{type: stream, parameters: {streams: 0}}"),
+            "MLO123",
+            "0",
+            "greater than or equal to 1",
+            id="below the engine's range",
+        ),
+        pytest.param(
             recipe_text(action="{type: coordinate, parameters: {skope: node}}"),
             "MLO120",
             "skope",
@@ -299,10 +313,10 @@ def test_a_good_recipe_has_no_findings() -> None:
             id="parameter of an action without remarks",
         ),
         pytest.param(
-            recipe_text(action="{type: chunked_load}"),
+            recipe_text(action="{type: checkpoint_optimization, parameters: {compression: zstd}}"),
             "MLO201",
-            "chunked_load",
-            "'stream' is not enforced yet",
+            "checkpoint_optimization",
+            "'compress' is not enforced yet",
             id="action of the ancestor",
         ),
         pytest.param(

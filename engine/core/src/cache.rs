@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use crate::catalog::{Catalog, NONE, Phase};
-use crate::class::{CacheClass, PrefetchClass};
+use crate::class::{Ahead, CacheClass, OrderClass, PrefetchClass};
 use crate::decisions::DecisionTrace;
 use crate::eviction::Slot;
 use crate::fetching::Fetch;
+use crate::order::FairQueue;
 use crate::prefetch::{BlockRef, SeenRead};
 use crate::rules::{Explanation, LiveFacts, Rules};
 use crate::stats::Stats;
@@ -19,7 +20,7 @@ use crate::trail::Trail;
 use crate::transient::Transient;
 use crate::{
     AccessPattern, CoreError, Decision, Effect, Event, Extent, FetchId, FileFacts, FileId, Nanos, Plan,
-    ReaderId, ServedFrom, TicketId, Tier,
+    PrioritizeAction, ReaderId, ServedFrom, TicketId, Tier,
 };
 
 /// Default time a fetch may take before its readers get ETIMEDOUT [ns]; `mlopt mount --deadline` sets another.
@@ -47,11 +48,12 @@ pub struct Core {
     pub(crate) catalog: Catalog,
     pub(crate) classes: Vec<CacheClass>,
     pub(crate) prefetches: Vec<PrefetchClass>,
+    pub(crate) orders: Vec<OrderClass>,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) fetches: FxHashMap<FetchId, Fetch>,
     pub(crate) next_fetch: u64,
     /// Blocks whose demand fetch waits for room.
-    pub(crate) queued: VecDeque<(Slot, FetchId)>,
+    pub(crate) queued: FairQueue<(Slot, FetchId)>,
     pub(crate) waiting: FxHashMap<TicketId, Waiting>,
     /// Blocks in the daemon that no policy owns: read in part or waited for, and staged unread.
     pub(crate) passing: Transient,
@@ -92,10 +94,11 @@ impl Core {
             plan,
             classes: Vec::new(),
             prefetches: Vec::new(),
+            orders: Vec::new(),
             effects: VecDeque::new(),
             fetches: FxHashMap::default(),
             next_fetch: 0,
-            queued: VecDeque::new(),
+            queued: FairQueue::default(),
             waiting: FxHashMap::default(),
             passing: Transient::default(),
             staged: Transient::default(),
@@ -160,9 +163,17 @@ impl Core {
         self.effects.pop_front()
     }
 
-    /// When the core wants a `Tick`: never so far, as all it waits for is an event of its driver.
+    /// When the core wants a `Tick`: a limit lets the next fetch through, or a block's retention is over.
     pub fn poll_deadline(&self) -> Option<Nanos> {
-        None
+        let limits = self
+            .orders
+            .iter()
+            .filter_map(|order| order.limit.as_ref()?.next_due());
+        let blocks = self
+            .classes
+            .iter()
+            .filter_map(|class| class.retention.as_ref()?.next_due());
+        limits.chain(blocks).min()
     }
 
     /// What the rules ask for a file, from all that is known of it now.
@@ -263,27 +274,48 @@ impl Core {
                 }
             },
         };
-        let prefetch = match decision.prefetch {
-            None => NONE,
-            Some(action) => match self.prefetches.iter().position(|class| class.action == action) {
-                Some(index) => index as u32,
-                None => {
-                    self.prefetches.push(PrefetchClass::new(action, tier_bytes)?);
-                    self.prefetches.len() as u32 - 1
-                }
-            },
-        };
+        let order = decision.prioritize.map_or(NONE, |action| self.order_of(action));
+        let prefetch = decision.prefetch.map(Ahead::Prefetch);
+        let stream = decision.stream.map(Ahead::Stream);
+        let prefetch = prefetch.map_or(Ok(NONE), |ahead| self.group_of(ahead, order))?;
+        let stream = stream.map_or(Ok(NONE), |ahead| self.group_of(ahead, order))?;
         let known = &mut self.catalog.files[file.0 as usize];
-        known.class = class;
-        if known.prefetch != prefetch {
-            known.prefetch = prefetch;
-            if prefetch != NONE && known.size > 0 {
-                let group = &mut self.prefetches[prefetch as usize];
-                group.has_members = true;
-                group.prefetcher.member(file);
+        (known.class, known.order) = (class, order);
+        let is_empty = known.size == 0;
+        for (now, before) in [(prefetch, &mut known.prefetch), (stream, &mut known.stream)] {
+            if *before != now {
+                *before = now;
+                if now != NONE && !is_empty {
+                    let group = &mut self.prefetches[now as usize];
+                    group.has_members = true;
+                    group.prefetcher.member(file);
+                }
             }
         }
         Ok(())
+    }
+
+    fn order_of(&mut self, action: PrioritizeAction) -> u32 {
+        let found = self.orders.iter().position(|order| order.action == action);
+        let index = found.unwrap_or_else(|| {
+            self.orders.push(OrderClass::new(action, self.now));
+            self.orders.len() - 1
+        });
+        index as u32
+    }
+
+    /// The class of files that are fetched ahead alike, within one limit.
+    fn group_of(&mut self, ahead: Ahead, order: u32) -> Result<u32, CoreError> {
+        let is_limited = order != NONE && self.orders[order as usize].limit.is_some();
+        let limit = if is_limited { order } else { NONE };
+        let mut groups = self.prefetches.iter();
+        if let Some(index) = groups.position(|group| group.ahead == ahead && group.limit == limit) {
+            return Ok(index as u32);
+        }
+        let tier_bytes = self.plan.tiers.memory.bytes;
+        self.prefetches
+            .push(PrefetchClass::new(ahead, limit, tier_bytes)?);
+        Ok(self.prefetches.len() as u32 - 1)
     }
 
     fn live_facts(&self, file: FileId) -> LiveFacts {
@@ -374,17 +406,19 @@ impl Core {
         for slot in spent {
             self.spend(slot);
         }
-        let prefetch = self.catalog.files[extent.file.0 as usize].prefetch;
-        if prefetch != NONE {
-            let seen = SeenRead {
-                file: extent.file,
-                offset: extent.offset,
-                end: extent.end(),
-                reader,
-            };
-            self.prefetches[prefetch as usize]
-                .prefetcher
-                .read(&seen, &self.catalog);
+        let known = &self.catalog.files[extent.file.0 as usize];
+        for group in [known.prefetch, known.stream] {
+            if group != NONE {
+                let seen = SeenRead {
+                    file: extent.file,
+                    offset: extent.offset,
+                    end: extent.end(),
+                    reader,
+                };
+                self.prefetches[group as usize]
+                    .prefetcher
+                    .read(&seen, &self.catalog);
+            }
         }
         let block_bytes = self.plan.block_bytes;
         let blocks = (extent.offset / block_bytes) as u32..=((extent.end() - 1) / block_bytes) as u32;
@@ -523,11 +557,12 @@ impl Core {
         self.rules = rules;
         self.classes.clear();
         self.prefetches.clear();
+        self.clear_orders();
         for fetch in self.fetches.values_mut() {
             fetch.group = NONE;
         }
         for (file, decision) in decisions.into_iter().enumerate() {
-            self.catalog.files[file].prefetch = NONE;
+            (self.catalog.files[file].prefetch, self.catalog.files[file].stream) = (NONE, NONE);
             self.assign(FileId(file as u32), decision)?;
         }
         for slot in held {

@@ -59,6 +59,10 @@ pub(crate) struct File {
     pub(crate) first: Slot,
     pub(crate) class: u32,
     pub(crate) prefetch: u32,
+    /// Its class of readers that are fetched ahead of in parallel, or `NONE`.
+    pub(crate) stream: u32,
+    /// Its class of order and rate, or `NONE`.
+    pub(crate) order: u32,
     pub(crate) is_dead: bool,
     /// Blocks of it that are silently held.
     pub(crate) silent_blocks: u32,
@@ -112,6 +116,17 @@ impl Catalog {
         }
     }
 
+    /// Whether a block is on its way.
+    pub fn is_on_its_way(&self, block: BlockRef) -> bool {
+        let slot = self.slot(block);
+        slot.is_some_and(|slot| self.blocks[slot as usize].fetch.is_some())
+    }
+
+    /// Size of a known file [bytes].
+    pub fn size(&self, file: FileId) -> u64 {
+        self.files.get(file.0 as usize).map_or(0, |known| known.size)
+    }
+
     /// Whether all blocks of a file are held in the kernel, so that its reads are silent.
     pub fn is_silent(&self, file: FileId) -> bool {
         let count = self.block_count(file);
@@ -129,6 +144,8 @@ impl Catalog {
             first: NONE,
             class: NONE,
             prefetch: NONE,
+            stream: NONE,
+            order: NONE,
             is_dead: false,
             silent_blocks: 0,
             next_offset: 0,

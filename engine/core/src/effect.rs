@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Extent, FetchId, FileId, Nanos, TicketId, Version};
+use crate::{Extent, FetchId, FileId, Nanos, Priority, TicketId, Version};
 
 /// Where a cached block lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,8 +69,11 @@ pub enum Effect {
         id: FetchId,
         /// Which bytes; whole blocks, clipped to the file's size.
         extent: Extent,
-        /// Priority.
+        /// Why: what a reader waits for goes first.
         class: FetchClass,
+        /// Among fetches of its class.
+        #[serde(default)]
+        priority: Priority,
         /// Into how many parallel ranged reads the fetch may be split.
         streams: u16,
         /// When to give up and answer `FetchFailed(ETIMEDOUT)`.

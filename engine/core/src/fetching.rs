@@ -5,7 +5,8 @@ use crate::cache::{Core, INODE_BYTES, Waiting};
 use crate::catalog::{NONE, Phase};
 use crate::eviction::Slot;
 use crate::prefetch::BlockRef;
-use crate::{CoreError, Effect, FetchClass, FetchId, Nanos, ServedFrom, TicketId, Tier};
+use crate::rate::Limit;
+use crate::{CoreError, Effect, FetchClass, FetchId, FileId, Nanos, Priority, ServedFrom, TicketId, Tier};
 
 /// Blocks kept free at least for demand fetches, so that prefetched and held bytes never make a reader wait for room.
 const HEADROOM_BLOCKS: u64 = 4;
@@ -110,10 +111,84 @@ impl Core {
         if let Some(fetch) = self.fetches.get_mut(&id) {
             fetch.tickets.push(ticket);
         }
+        if !self.passes_limit(slot, id) {
+            return;
+        }
         if self.queued.is_empty() && self.make_room(slot) {
             self.start(id);
         } else {
-            self.queued.push_back((slot, id));
+            self.enqueue(slot, id);
+        }
+    }
+
+    /// Let a fetch wait for room.
+    fn enqueue(&mut self, slot: Slot, id: FetchId) {
+        let block = &self.catalog.blocks[slot as usize];
+        let (priority, bytes) = (self.priority_of(block.file), u64::from(block.length));
+        self.queued.push(priority, bytes, (slot, id));
+    }
+
+    fn priority_of(&self, file: FileId) -> Priority {
+        let order = self.catalog.files[file.0 as usize].order;
+        let order = self.orders.get(order as usize);
+        order.map_or_else(Priority::default, |order| order.priority)
+    }
+
+    fn limit_of(&mut self, slot: Slot) -> Option<&mut Limit> {
+        let file = self.catalog.blocks[slot as usize].file;
+        let order = self.catalog.files[file.0 as usize].order;
+        self.orders.get_mut(order as usize)?.limit.as_mut()
+    }
+
+    /// Take a demand fetch's bytes from its limit, or let it wait for them.
+    fn passes_limit(&mut self, slot: Slot, id: FetchId) -> bool {
+        let (now, bytes) = (self.now, u64::from(self.catalog.blocks[slot as usize].length));
+        let Some(limit) = self.limit_of(slot) else {
+            return true;
+        };
+        if !limit.waiting.is_empty() || !limit.is_open(now) {
+            limit.waiting.push_back((slot, id));
+            return false;
+        }
+        limit.charge(bytes);
+        true
+    }
+
+    /// Let demand fetches through whose limit has tokens again.
+    fn pass_limits(&mut self) {
+        for order in 0..self.orders.len() {
+            if let Some(limit) = &mut self.orders[order].limit {
+                limit.holds_prefetch = false; // unless a prefetcher is held back again below
+            }
+            while let Some(limit) = &mut self.orders[order].limit
+                && let Some(&(slot, id)) = limit.waiting.front()
+            {
+                if self.fetches.contains_key(&id) {
+                    if !limit.is_open(self.now) {
+                        break;
+                    }
+                    limit.charge(u64::from(self.catalog.blocks[slot as usize].length));
+                    limit.waiting.pop_front();
+                    self.enqueue(slot, id);
+                } else {
+                    limit.waiting.pop_front(); // given up meanwhile
+                }
+            }
+        }
+    }
+
+    /// Forget all classes of order and rate; what waited for a limit waits for room alone.
+    pub(crate) fn clear_orders(&mut self) {
+        let orders = std::mem::take(&mut self.orders);
+        for file in &mut self.catalog.files {
+            file.order = NONE;
+        }
+        for (slot, id) in orders
+            .into_iter()
+            .filter_map(|order| order.limit)
+            .flat_map(|limit| limit.waiting)
+        {
+            self.enqueue(slot, id);
         }
     }
 
@@ -138,12 +213,15 @@ impl Core {
             return;
         };
         fetch.is_queued = false;
-        let extent = self.catalog.extent(fetch.slot);
+        let (slot, class) = (fetch.slot, fetch.class);
+        let extent = self.catalog.extent(slot);
+        let priority = self.priority_of(extent.file);
         self.stats.in_flight_bytes += extent.length;
         self.effects.push_back(Effect::Fetch {
             id,
             extent,
-            class: fetch.class,
+            class,
+            priority,
             streams: 1,
             deadline: Nanos(self.now.0.saturating_add(self.deadline_ns)),
         });
@@ -172,16 +250,18 @@ impl Core {
 
     /// Start what waited for room, then fetch ahead as far as there is room left.
     pub(crate) fn pump(&mut self) {
+        self.end_retentions();
         self.keep_budget();
-        while let Some(&(slot, id)) = self.queued.front() {
+        self.pass_limits();
+        while let Some(&(slot, id)) = self.queued.first() {
             if !self.fetches.contains_key(&id) {
-                self.queued.pop_front();
+                self.queued.pop();
                 continue;
             }
             if !self.make_room(slot) {
                 return;
             }
-            self.queued.pop_front();
+            self.queued.pop();
             self.start(id);
         }
         for group in 0..self.prefetches.len() {
@@ -204,9 +284,9 @@ impl Core {
         loop {
             let group = &self.prefetches[index];
             let longest = self.longest_block;
-            let has_place = group.outstanding < group.action.depth
+            let has_place = group.outstanding < group.depth
                 && (group.bytes + longest <= group.cap_bytes || group.bytes == 0);
-            if !has_place {
+            if !has_place || self.holds_back(index) {
                 return;
             }
             let needed = longest + headroom;
@@ -221,6 +301,17 @@ impl Core {
         }
     }
 
+    /// Whether a limit lets no prefetch of this class through now: what a reader waits for comes first.
+    fn holds_back(&mut self, index: usize) -> bool {
+        let now = self.now;
+        let order = self.orders.get_mut(self.prefetches[index].limit as usize);
+        let Some(limit) = order.and_then(|order| order.limit.as_mut()) else {
+            return false;
+        };
+        limit.holds_prefetch = !limit.waiting.is_empty() || !limit.is_open(now);
+        limit.holds_prefetch
+    }
+
     fn prefetch(&mut self, index: usize, block: BlockRef) {
         if block.index >= self.catalog.block_count(block.file) || !self.catalog.is_absent(block) {
             return;
@@ -229,7 +320,11 @@ impl Core {
         let id = self.new_fetch(slot, FetchClass::Prefetch, index as u32);
         let group = &mut self.prefetches[index];
         group.outstanding += 1;
-        group.bytes += u64::from(self.catalog.blocks[slot as usize].length);
+        let bytes = u64::from(self.catalog.blocks[slot as usize].length);
+        group.bytes += bytes;
+        if let Some(limit) = self.limit_of(slot) {
+            limit.charge(bytes);
+        }
         self.start(id);
     }
 
@@ -242,10 +337,18 @@ impl Core {
         }
         let need = u64::from(block.length);
         let fits = self.used_bytes() + need + self.headroom_bytes() <= self.plan.tiers.memory.bytes;
-        if self.catalog.blocks[slot as usize].losses > MOST_LOSSES || !fits {
+        let now = self.now;
+        // beyond the limit a lost block is not restored: its next reader fetches it when the limit allows
+        let may = self
+            .limit_of(slot)
+            .is_none_or(|limit| limit.waiting.is_empty() && limit.is_open(now));
+        if self.catalog.blocks[slot as usize].losses > MOST_LOSSES || !fits || !may {
             self.disown(slot);
             self.release(slot);
             return;
+        }
+        if let Some(limit) = self.limit_of(slot) {
+            limit.charge(need);
         }
         let id = self.new_fetch(slot, FetchClass::Refill, NONE);
         self.start(id);

@@ -19,10 +19,13 @@ pub mod eviction;
 mod fetching;
 mod filetype;
 pub mod journal;
+mod order;
 mod plan;
 pub mod prefetch;
+mod rate;
 mod registry;
 mod residency;
+mod retention;
 pub mod rules;
 mod stats;
 mod trail;
@@ -40,6 +43,7 @@ pub use effect::{Effect, FetchClass, ServedFrom, Tier};
 pub use error::CoreError;
 pub use event::{Event, FileFacts};
 pub use filetype::{DetectedBy, Detection, FIRST_BYTES, FORMATS, FileType, Format, KnownFormat};
+pub use order::{FairQueue, Priority};
 pub use plan::{
     ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
 };

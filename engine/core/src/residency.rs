@@ -5,7 +5,7 @@
 
 use crate::cache::{Core, INODE_BYTES};
 use crate::catalog::{Block, NONE, Phase};
-use crate::class::CacheClass;
+use crate::class::{CacheClass, PrefetchClass};
 use crate::eviction::Slot;
 use crate::transient::Standing;
 use crate::{CachePriority, Effect, Extent, FileId, Tier};
@@ -65,10 +65,18 @@ impl Core {
     /// Nobody needs a block's passing pages any more: they go at once where reads must be seen, else when room is needed.
     pub(crate) fn spend(&mut self, slot: Slot) {
         let block = &self.catalog.blocks[slot as usize];
-        let prefetch = self.catalog.files[block.file.0 as usize].prefetch;
-        let must_be_seen = block.is_resident
-            || (prefetch != NONE && self.prefetches[prefetch as usize].prefetcher.must_see_reads());
-        if must_be_seen && block.pins == 0 {
+        let file = &self.catalog.files[block.file.0 as usize];
+        let (prefetch, stream) = (file.prefetch as usize, file.stream as usize);
+        let must_leave = block.is_resident
+            || self
+                .prefetches
+                .get(prefetch)
+                .is_some_and(|group| group.prefetcher.must_see_reads())
+            || self
+                .prefetches
+                .get(stream)
+                .is_some_and(PrefetchClass::drops_behind);
+        if must_leave && block.pins == 0 {
             self.leave(slot);
         } else {
             self.trail.spend(slot, block);
@@ -118,6 +126,9 @@ impl Core {
         let owner = &mut self.classes[class as usize];
         owner.bytes += length;
         owner.policy.insert(slot);
+        if let Some(retention) = &mut owner.retention {
+            retention.entered(slot, self.now);
+        }
         let part = owner.part;
         let block = &mut self.catalog.blocks[slot as usize];
         block.is_resident = true;
@@ -246,6 +257,18 @@ impl Core {
         slot.map(|slot| self.drop_daemon(slot)).is_some()
     }
 
+    /// Let blocks go whose time is over.
+    pub(crate) fn end_retentions(&mut self) {
+        for class in 0..self.classes.len() {
+            while let Some(retention) = &self.classes[class].retention
+                && let Some(slot) = retention.over(self.now)
+            {
+                self.disown(slot);
+                self.release(slot);
+            }
+        }
+    }
+
     /// Let the oldest staged block go, unread.
     pub(crate) fn evict_staged(&mut self) -> bool {
         let blocks = &self.catalog.blocks;
@@ -290,6 +313,9 @@ impl Core {
         let owner = &mut self.classes[class];
         owner.policy.remove(slot);
         owner.bytes -= length;
+        if let Some(retention) = &mut owner.retention {
+            retention.left(slot);
+        }
         self.stats.evicted.add(length);
         if owner.part == Tier::Kernel {
             self.catalog.files[file.0 as usize].silent_blocks -= 1;

@@ -19,8 +19,8 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use fuser::{Errno, Notifier, ReplyData};
 use mlopt_core::{
-    Core, CoreError, Effect, Event, Extent, FetchId, FileId, LiveFacts, Nanos, Observe, Plan, ReaderId,
-    Rules, Stats, TicketId,
+    Core, CoreError, Effect, Event, Extent, FetchId, FileId, LiveFacts, Nanos, Observe, Plan, Priority,
+    ReaderId, Rules, Stats, TicketId,
 };
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -84,6 +84,7 @@ enum Action {
         id: FetchId,
         extent: Extent,
         urgency: crate::fetcher::Urgency,
+        priority: Priority,
         streams: usize,
     },
     Order(Order),

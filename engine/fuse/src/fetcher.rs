@@ -4,10 +4,10 @@
 //! A hung source holds its threads until the storage answers; nothing can free them. Hence at most half of the pool works
 //! in one directory, and prefetch never takes the last quarter: whatever hangs, other directories are still served.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
+use mlopt_core::{FairQueue, Priority};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 
@@ -33,9 +33,34 @@ struct Job {
     work: Work,
 }
 
+/// What a job asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand {
+    /// Whose turn it is.
+    pub urgency: Urgency,
+    /// Among jobs of the same urgency, as the core's own queue has it.
+    pub priority: Priority,
+    /// What it takes of the source [bytes].
+    pub bytes: u64,
+    /// What may hang together.
+    pub directory: u64,
+}
+
+impl Demand {
+    /// A short job: a name, attributes, a listing.
+    pub fn metadata(directory: u64) -> Demand {
+        Demand {
+            urgency: Urgency::Metadata,
+            priority: Priority::default(),
+            bytes: 0,
+            directory,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
-    waiting: [VecDeque<Job>; URGENCIES],
+    waiting: [FairQueue<Job>; URGENCIES],
     running: FxHashMap<u64, usize>,
     busy: usize,
     prefetching: usize,
@@ -59,17 +84,21 @@ impl Fetcher {
         }
     }
 
-    /// Queue a job. `directory` names what may hang together.
-    pub fn submit(&self, urgency: Urgency, directory: u64, work: impl FnOnce() + Send + 'static) {
+    /// Queue a job.
+    pub fn submit(&self, demand: Demand, work: impl FnOnce() + Send + 'static) {
         let mut state = self.shared.0.lock();
         if state.closed {
             return;
         }
-        state.waiting[urgency as usize].push_back(Job {
+        let Demand {
+            urgency,
+            priority,
+            bytes,
             directory,
-            work: Box::new(work),
-        });
-        let queued: usize = state.waiting.iter().map(VecDeque::len).sum();
+        } = demand;
+        let work = Box::new(work);
+        state.waiting[urgency as usize].push(priority, bytes, Job { directory, work });
+        let queued: usize = state.waiting.iter().map(FairQueue::len).sum();
         if state.threads < self.limit && state.busy + queued > state.threads {
             state.threads += 1;
             let pool = self.clone();
@@ -144,9 +173,8 @@ impl Fetcher {
             let running = &state.running;
             let allowed =
                 |job: &Job| running.get(&job.directory).copied().unwrap_or(0) < (self.limit / 2).max(1);
-            let queue = &mut state.waiting[urgency as usize];
-            if let Some(index) = queue.iter().position(allowed) {
-                return queue.remove(index).map(|job| (urgency, job));
+            if let Some(job) = state.waiting[urgency as usize].take(allowed) {
+                return Some((urgency, job));
             }
         }
         None
@@ -159,7 +187,16 @@ mod tests {
 
     use crossbeam_channel::bounded;
 
+    use mlopt_core::PriorityClass;
+
     use super::*;
+
+    fn demand(urgency: Urgency, directory: u64) -> Demand {
+        Demand {
+            urgency,
+            ..Demand::metadata(directory)
+        }
+    }
 
     #[test]
     fn a_hanging_directory_leaves_threads_for_the_others() {
@@ -167,12 +204,12 @@ mod tests {
         let (release, gate) = bounded::<()>(0);
         for _ in 0..8 {
             let gate = gate.clone();
-            pool.submit(Urgency::Demand, 1, move || {
+            pool.submit(demand(Urgency::Demand, 1), move || {
                 let _ = gate.recv();
             });
         }
         let (done, answered) = bounded(1);
-        pool.submit(Urgency::Prefetch, 2, move || done.send(()).unwrap());
+        pool.submit(demand(Urgency::Prefetch, 2), move || done.send(()).unwrap());
         answered.recv_timeout(Duration::from_secs(10)).unwrap();
         assert!(pool.busy() <= 3);
         drop(release);
@@ -185,7 +222,7 @@ mod tests {
         let (release, gate) = bounded::<()>(0);
         for directory in 0..4 {
             let gate = gate.clone();
-            pool.submit(Urgency::Demand, directory, move || {
+            pool.submit(demand(Urgency::Demand, directory), move || {
                 let _ = gate.recv();
             });
         }
@@ -196,13 +233,59 @@ mod tests {
             (Urgency::Metadata, "metadata"),
         ] {
             let told = told.clone();
-            pool.submit(urgency, 9, move || told.send(name).unwrap());
+            pool.submit(demand(urgency, 9), move || told.send(name).unwrap());
         }
         release.send(()).unwrap(); // frees one thread only
         let names: Vec<&str> = (0..3)
             .map(|_| order.recv_timeout(Duration::from_secs(10)).unwrap())
             .collect();
         assert_eq!(names, ["metadata", "demand", "prefetch"]);
+        drop(release);
+        pool.close();
+    }
+
+    #[test]
+    fn among_the_waiting_the_class_decides_then_the_weight() {
+        let pool = Fetcher::new(4);
+        let (release, gate) = bounded::<()>(0);
+        for directory in 0..4 {
+            let gate = gate.clone();
+            pool.submit(demand(Urgency::Demand, directory), move || {
+                let _ = gate.recv();
+            });
+        }
+        let (told, order) = bounded(8);
+        for (class, weight, name) in [
+            (PriorityClass::Background, 10_000, "background"),
+            (PriorityClass::Normal, 100, "normal"),
+            (PriorityClass::Normal, 100, "light, second"),
+            (PriorityClass::Normal, 300, "heavy"),
+            (PriorityClass::Normal, 300, "heavy, second"),
+            (PriorityClass::Realtime, 1, "realtime"),
+        ] {
+            let told = told.clone();
+            let wanted = Demand {
+                priority: mlopt_core::Priority { class, weight },
+                bytes: 1 << 20,
+                ..demand(Urgency::Demand, 9)
+            };
+            pool.submit(wanted, move || told.send(name).unwrap());
+        }
+        release.send(()).unwrap(); // frees one thread only
+        let names: Vec<&str> = (0..6)
+            .map(|_| order.recv_timeout(Duration::from_secs(10)).unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "realtime",
+                "normal",
+                "heavy",
+                "heavy, second",
+                "light, second",
+                "background"
+            ]
+        );
         drop(release);
         pool.close();
     }

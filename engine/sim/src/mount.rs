@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use mlopt_core::{
-    Core, CoreError, Effect, Event, Extent, FetchClass, FetchId, FileId, Nanos, Observe, Plan, ReaderId,
-    Rules, ServedFrom, TicketId,
+    Core, CoreError, Effect, Event, Extent, FairQueue, FetchClass, FetchId, FileId, Nanos, Observe, Plan,
+    Priority, ReaderId, Rules, ServedFrom, TicketId,
 };
 use rustc_hash::FxHashMap;
 
@@ -30,6 +30,7 @@ pub(crate) struct Fetch {
     id: FetchId,
     extent: Extent,
     class: FetchClass,
+    priority: Priority,
     streams: u16,
     deadline: u64,
     /// Whether a thread of the pool woke up for it.
@@ -58,7 +59,7 @@ pub(crate) struct Mount {
     pub(crate) entry_ttl: Vec<u64>,
     pub(crate) fetches: Vec<Fetch>,
     free_fetches: Vec<u32>,
-    waiting: [VecDeque<u32>; 3],
+    waiting: [FairQueue<u32>; 3],
     active_fetches: usize,
     slot_of: FxHashMap<u64, u32>,
     drops: VecDeque<Drop>,
@@ -125,7 +126,7 @@ impl Mount {
         if self.active_fetches >= most {
             return None;
         }
-        let slot = self.waiting.iter_mut().find_map(VecDeque::pop_front)?;
+        let slot = self.waiting.iter_mut().find_map(FairQueue::pop)?;
         self.active_fetches += 1;
         Some(slot)
     }
@@ -224,12 +225,14 @@ impl Replay<'_> {
                 id,
                 extent,
                 class,
+                priority,
                 streams,
                 deadline,
             } => self.on_fetch(Fetch {
                 id,
                 extent,
                 class,
+                priority,
                 streams: streams.max(1),
                 deadline: deadline.0,
                 is_awake: false,
@@ -274,11 +277,11 @@ impl Replay<'_> {
     }
 
     fn on_fetch(&mut self, fetch: Fetch) {
-        let (class, id) = (fetch.class, fetch.id.0);
+        let (class, priority, bytes, id) = (fetch.class, fetch.priority, fetch.extent.length, fetch.id.0);
         let mount = self.mount();
         let slot = mount.take_slot(fetch);
         mount.slot_of.insert(id, slot);
-        mount.waiting[class as usize].push_back(slot);
+        mount.waiting[class as usize].push(priority, bytes, slot);
         self.start_fetches();
     }
 
@@ -367,10 +370,9 @@ impl Replay<'_> {
             return;
         };
         let queue = &mut mount.waiting[mount.fetches[slot as usize].class as usize];
-        let Some(position) = queue.iter().position(|waiting| *waiting == slot) else {
+        if queue.remove(|waiting| *waiting == slot).is_none() {
             return;
-        };
-        queue.remove(position);
+        }
         mount.free_fetches.push(slot);
         mount.slot_of.remove(&id.0);
         self.tell(Event::FetchFailed { id, errno: CANCELED });

@@ -133,8 +133,7 @@ impl Action for CacheAction {
             "How long a block stays since it was fetched; for ever without it.",
             Set::Whole(|action, retention| action.retention_ns = Some(retention)),
         )
-        .key("retention_ns")
-        .without_effect(&[("*", "blocks leave when the tier needs room")]),
+        .key("retention_ns"),
         Parameter::<Self>::new(
             "lock",
             ParameterKind::Bool,

@@ -42,7 +42,6 @@ impl Default for PrioritizeAction {
 impl Action for PrioritizeAction {
     const NAME: &'static str = "prioritize";
     const SUMMARY: &'static str = "Order and limit the source fetches of files.";
-    const NOT_ENFORCED: Option<&'static str> = Some("fetches of all files are alike");
     const EFFECT: &'static str = "Fetches that wait for the source are taken by class, then in proportion to weight, what a \
         reader waits for before what is fetched ahead; a limit delays the fetches of its files. Simulations do the same.";
     const PARAMETERS: &'static [Parameter<PrioritizeAction>] = &[

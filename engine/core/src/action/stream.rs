@@ -12,7 +12,7 @@ pub struct StreamAction {
     pub chunk_bytes: u64,
     /// Fetches under way for each reader.
     pub streams: u32,
-    /// Blocks leave as soon as they were read, unless a cache action keeps them.
+    /// Blocks leave when their readers have passed them, unless a cache action keeps them.
     pub drop_behind: bool,
 }
 
@@ -29,7 +29,6 @@ impl Default for StreamAction {
 impl Action for StreamAction {
     const NAME: &'static str = "stream";
     const SUMMARY: &'static str = "Read a file in parallel, ahead of each sequential reader.";
-    const NOT_ENFORCED: Option<&'static str> = Some("files are read in order, a block at a time");
     const EFFECT: &'static str = "A window of chunk_bytes x streams is kept fetched ahead of each sequential reader, \
         `streams` blocks under way at once; simulations charge the storage's concurrency.";
     const PARAMETERS: &'static [Parameter<StreamAction>] = &[
@@ -48,7 +47,7 @@ impl Action for StreamAction {
         Parameter::<Self>::new(
             "drop_behind",
             ParameterKind::Bool,
-            "Blocks leave as soon as they were read, unless a cache action keeps them; false keeps them while there is room.",
+            "Blocks leave when their readers have passed them, unless a cache action keeps them; false keeps them while there is room.",
             Set::Bool(|action, drop| action.drop_behind = drop),
         ),
     ];

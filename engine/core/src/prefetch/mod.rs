@@ -6,11 +6,12 @@
 mod epoch_set;
 mod sequence;
 mod sequential;
+mod stream;
 mod whole_file;
 
 use serde::Serialize;
 
-use crate::action::PrefetchAction;
+use crate::action::{PrefetchAction, StreamAction};
 use crate::catalog::Catalog;
 use crate::eviction::Needs;
 use crate::{FileId, ReaderId};
@@ -124,4 +125,9 @@ pub const PREFETCHERS: &[PrefetcherInfo] = &[
 pub fn make(action: &PrefetchAction) -> Option<Box<dyn Prefetcher>> {
     let info = PREFETCHERS.iter().find(|info| info.name == action.mode)?;
     Some((info.make)(action))
+}
+
+/// Start the prefetcher behind a stream action.
+pub fn stream(action: &StreamAction) -> Box<dyn Prefetcher> {
+    Box::new(stream::Stream::new(action))
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use fuser::{Errno, INodeNo};
-use mlopt_core::{Effect, Event, Extent, FetchClass, FetchId, FileId, ServedFrom, TicketId};
+use mlopt_core::{Effect, Event, Extent, FetchClass, FetchId, FileId, Priority, ServedFrom, TicketId};
 
 use super::{Action, Block, Driver, Fetch, Inner, Invalidation, Overdue, PendingRead, Push, Step};
 use crate::buffers::{AlignedBuffer, PAGE};
-use crate::fetcher::Urgency;
+use crate::fetcher::{Demand, Urgency};
 use crate::source::{Attributes, ReadError};
 
 /// One push into the kernel at most [bytes]: what fuser and the kernel take in a piece.
@@ -89,6 +89,7 @@ impl Driver {
                 id,
                 extent,
                 class,
+                priority,
                 streams,
                 ..
             } => {
@@ -113,6 +114,7 @@ impl Driver {
                     id,
                     extent,
                     urgency,
+                    priority,
                     streams,
                 });
             }
@@ -188,8 +190,9 @@ impl Driver {
                 id,
                 extent,
                 urgency,
+                priority,
                 streams,
-            } => self.start_fetch(id, extent, urgency, streams),
+            } => self.start_fetch(id, extent, (urgency, priority), streams),
             Action::Order(order) => self.order(order),
             Action::Push(push) => {
                 let _ = self.pushes.send(push);
@@ -201,7 +204,13 @@ impl Driver {
         }
     }
 
-    fn start_fetch(self: &Arc<Self>, id: FetchId, extent: Extent, urgency: Urgency, streams: usize) {
+    fn start_fetch(
+        self: &Arc<Self>,
+        id: FetchId,
+        extent: Extent,
+        (urgency, priority): (Urgency, Priority),
+        streams: usize,
+    ) {
         let mut inner = self.inner.lock();
         let block_bytes = inner.plan.block_bytes;
         let blocks: Vec<(u64, u64)> = (0..extent.length.div_ceil(block_bytes))
@@ -227,7 +236,13 @@ impl Driver {
         let path = Arc::new(path);
         for part in parts {
             let (driver, path) = (self.clone(), path.clone());
-            self.fetcher.submit(urgency, directory, move || {
+            let demand = Demand {
+                urgency,
+                priority,
+                bytes: part.iter().map(|(_, length)| length).sum(),
+                directory,
+            };
+            self.fetcher.submit(demand, move || {
                 driver.fetch_part(id, extent.file, &path, &attributes, &part);
             });
         }

@@ -11,7 +11,7 @@ use fuser::{
 use mlopt_core::Event;
 
 use super::{Action, Driver, Inner, Overdue, Step};
-use crate::fetcher::Urgency;
+use crate::fetcher::Demand;
 use crate::nodes::{Known, ROOT};
 use crate::source::{Attributes, Listed, Totals};
 
@@ -195,7 +195,7 @@ impl Driver {
         self.finish(inner, Step::default());
         self.metrics.source_metadata_requests.one();
         let driver = self.clone();
-        self.fetcher.submit(Urgency::Metadata, directory, move || {
+        self.fetcher.submit(Demand::metadata(directory), move || {
             let said = ask(&driver);
             driver.source_said(id, said);
         });
