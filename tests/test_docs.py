@@ -54,3 +54,11 @@ def test_the_reference_pages_are_those_that_the_engine_would_write_today() -> No
         assert all(f"## {entry['name']}\n" in page(kind) for entry in listed[kind])
     for kind in ("facts", "operators"):
         assert all(f"| `{entry['name']}` |" in page(kind) for entry in listed[kind])
+
+
+def test_the_worked_examples_of_contributing_are_code_of_the_engine() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    examples = re.findall(r"```rust\n(.*?)```", text, re.DOTALL)
+    assert examples
+    code = "\n".join(path.read_text() for path in (ROOT / "engine" / "core" / "src").rglob("*.rs"))
+    assert [example for example in examples if example.rstrip() not in code] == []
