@@ -10,6 +10,7 @@ from typing import Any
 from mlopt_engine import registry
 from recipes.actions import ACTIONS
 from recipes.actions.base import ActionType, Parameter
+from recipes.settings import settings_page
 from recipes.vocabulary import CONDITION_TYPES
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -174,8 +175,9 @@ def main(arguments: Sequence[str]) -> int:
     """Write the pages, or tell which are stale."""
     REFERENCE.mkdir(exist_ok=True)
     stale = []
-    for name in PAGES:
-        file, text = REFERENCE / f"{name}.md", page(name)
+    texts = {name: page(name) for name in PAGES} | {"settings": settings_page()}
+    for name, text in texts.items():
+        file = REFERENCE / f"{name}.md"
         if "--check" not in arguments:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:

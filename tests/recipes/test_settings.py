@@ -25,7 +25,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_page_is_fresh() -> None:
-    assert PAGE.read_text() == settings_page(), "write recipes.settings.settings_page() to it"
+    assert PAGE.read_text() == settings_page(), "run 'make docs'"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
