@@ -161,7 +161,7 @@ impl RuleScan {
         if decision.cache.is_some() {
             state.totals.cached.add(size);
         }
-        if decision.prefetch.is_some() {
+        if decision.prefetch.is_some() || decision.stream.is_some() {
             state.totals.prefetched.add(size);
         }
         if decision.cache.is_none() {
