@@ -227,6 +227,12 @@ class MountSession:
     def reload(self, plan_json: str) -> None:
         """Swap the plan; MloptError when this mount cannot carry it out."""
 
+    def set_facts(self, facts_json: str) -> None:
+        """Hand over what is known of job and machine now, in place of what was."""
+
+    def readers(self) -> list[int]:
+        """Threads that read lately."""
+
     @property
     def is_served(self) -> bool:
         """Whether the kernel still talks to this process."""
@@ -388,7 +394,9 @@ class Rules:
     """
 
     def __new__(cls, plan_json: str) -> Rules: ...
-    def decide(self, path: bytes, size_bytes: int, live_json: str | None = None) -> str:
+    def decide(
+        self, path: bytes, size_bytes: int, live_json: str | None = None, facts_json: str | None = None
+    ) -> str:
         """Decide what happens to a file.
 
         Parameters
@@ -399,6 +407,8 @@ class Rules:
             Its size [bytes].
         live_json : str, optional
             What was observed of it, as ``{"pattern": "sequential", "frequency": 3}``.
+        facts_json : str, optional
+            What is known of job and machine, as ``{"workload.framework": "pytorch"}``.
 
         Returns
         -------
@@ -406,7 +416,9 @@ class Rules:
             The decision as JSON.
         """
 
-    def explain(self, path: bytes, size_bytes: int, live_json: str | None = None) -> str:
+    def explain(
+        self, path: bytes, size_bytes: int, live_json: str | None = None, facts_json: str | None = None
+    ) -> str:
         """Decide what happens to a file, and say why.
 
         Parameters
@@ -472,18 +484,22 @@ def rule_vocabulary() -> str:
 # scan.rs
 
 class RuleScan:
-    """Judge every file of a tree by a plan's rules.
+    """Judge every file of a tree, or of a trace, by a plan's rules.
 
     Parameters
     ----------
     plan_json : str
         The compiled recipe.
-    root : str or PathLike
-        The tree; links are not followed.
-    limit : int, optional
-        How many files are explained, shared out among treatments; all without.
-    start : str or PathLike, optional
-        Where to start below the root: a directory or a single file.
+    root : str or PathLike, optional
+        The tree; links are not followed. The traced files themselves without one.
+    starts : list of str or PathLike
+        Where to start below the root: directories or single files; the root itself by default.
+    options_json : str
+        ``limit``: how many files are explained, shared out among treatments (null: all); ``why_not``: index
+        of the rule whose silence is asked for; ``tree_depth``: folders down to it are counted; ``content``:
+        look at first bytes; ``facts``: what is known of job and machine.
+    traced : list of tuple
+        Of each file of a trace: path, size [bytes], modification time [ns], pattern, reads, bytes read.
 
     Raises
     ------
@@ -494,9 +510,10 @@ class RuleScan:
     def __new__(
         cls,
         plan_json: str,
-        root: str | PathLike[str],
-        limit: int | None = None,
-        start: str | PathLike[str] | None = None,
+        root: str | PathLike[str] | None = None,
+        starts: Sequence[str | PathLike[str]] = ...,
+        options_json: str = "{}",
+        traced: list[tuple[bytes, int, int, str | None, int, int]] = ...,
     ) -> RuleScan: ...
     def advance(self, files: int) -> int:
         """Look at more files.
@@ -520,6 +537,37 @@ class RuleScan:
         str
             Totals, explained files, a summary by rule and what was unreadable, as JSON.
         """
+
+# observe.rs
+
+def observe_reads(
+    paths: list[bytes],
+    sizes: NDArray[np.int64],
+    reader: NDArray[np.uint32],
+    file: NDArray[np.uint32],
+    offset: NDArray[np.int64],
+    length: NDArray[np.int64],
+) -> list[tuple[str | None, int, int]]:
+    """Tell what reads show of their order, as a mount would see it.
+
+    Parameters
+    ----------
+    paths : list of bytes
+        The files, relative to the source.
+    sizes : ndarray of int64
+        Their sizes [bytes].
+    reader : ndarray of uint32
+        Who made each read, in the order of time.
+    file : ndarray of uint32
+        Index of the file read.
+    offset, length : ndarray of int64
+        What was read [bytes].
+
+    Returns
+    -------
+    list of tuple
+        For each file its access pattern if one shows, reads, and bytes read.
+    """
 
 # shim.rs
 

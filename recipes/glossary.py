@@ -112,12 +112,9 @@ def _facts() -> Iterator[Entry]:
         details: dict[str, Any] = {
             key: _words(value)
             for key, value in listed.items()
-            if key not in ("name", "summary") and value not in (None, [], "")
+            if key not in ("name", "summary", "is_open", "is_measured") and value not in (None, [], "")
         }
         details["written as"] = names.get(listed["name"], [])
-        words = vocabulary().words.get(listed["name"])
-        if words:
-            details["words"] = list(words)
         operators = vocabulary().operators.values()
         details["operators"] = [each["name"] for each in operators if listed["kind"] in each["compares"]]
         yield Entry("fact", listed["name"], listed["summary"], details)

@@ -9,7 +9,6 @@ from typing import Any
 from mlopt_engine import check_condition
 from recipes.findings import Finding, nearest
 from recipes.nodes import Document, Path
-from recipes.quantities import parse_size_bytes
 from recipes.remarks import Remarks
 from recipes.schema import ConditionModel, RuleModel
 from recipes.treatment import Treatment
@@ -174,17 +173,15 @@ class Resolver:
         if condition.property == "name_pattern" and "/" in str(condition.value):
             name = "file.path"
         fact = vocabulary().facts[name]
-        if fact.source == "unmeasured":
-            message = (
-                f"nothing measures {condition.type}.{condition.property} yet: its conditions stay unknown"
-            )
+        if not fact.is_measured:
+            message = f"nothing measures {name}: its conditions stay unknown unless --fact or a trace tells"
             self.remarks.warn_once(fact.name, "MLO204", message, (*path, "property"))
         return fact
 
     def _value(self, path: Path, fact: Fact, operator: str, value: Any) -> Any:
-        if fact.is_size and operator != "exists":
+        if operator != "exists":
             try:
-                value = _in_bytes(value)
+                value = fact.in_base_units(value)
             except ValueError as error:
                 self.remarks.report("MLO124", f"{fact.name}: {error}", path)
                 return value
@@ -210,11 +207,9 @@ class Resolver:
         return self._expressions > _MAX_EXPRESSIONS
 
     def _check_words(self, path: Path, fact: Fact, value: Any) -> None:
-        known = vocabulary().words.get(fact.name)
-        if known is None:
-            return
+        known = fact.words
         for word in value if isinstance(value, list) else [value]:
-            if word.lower() in known:
+            if not known or word.lower() in known:
                 continue
             if fact.name == "access.pattern" and word.lower() in _FOREIGN_PATTERNS:
                 message = f"nothing observes the access pattern '{word}' yet: it is never found"
@@ -224,13 +219,17 @@ class Resolver:
                 return
             meant = nearest(word, known)
             remedy = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(known)}"
+            if fact.is_open:
+                message = f"nothing measures {fact.name} as '{word}': only --fact can say so"
+                self.remarks.warn_once(f"{fact.name} {word}", "MLO230", message, path, remedy)
+                continue
             self.remarks.report("MLO137", f"{fact.name} is never '{word}'", path, remedy)
 
 
 def _can_be_known(condition: dict[str, Any]) -> bool:
     """Whether the condition can be anything but unknown; one with an error of its own is not doubted."""
     fact = vocabulary().facts.get(condition["fact"])
-    return fact is None or fact.source != "unmeasured" or condition["op"] == "exists"
+    return fact is None or fact.is_measured or condition["op"] == "exists"
 
 
 def _can_fire(
@@ -245,12 +244,6 @@ def _can_fire(
         return bool(known)
     share = float(sum(each["weight"] for each in known) / sum(each["weight"] for each in conditions))
     return share > (threshold if rule.threshold is None else rule.threshold) or share == 1.0
-
-
-def _in_bytes(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_in_bytes(item) for item in value]
-    return parse_size_bytes(value) if isinstance(value, str) else value
 
 
 def _respell(value: Any) -> Any:

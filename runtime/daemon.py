@@ -21,6 +21,7 @@ from typing import Any
 from mlopt_engine import _native
 from mlopt_engine.errors import MloptError
 from runtime import endpoint
+from runtime.facts import Surroundings
 from runtime.state import MountState, ShortPath, start_time
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
@@ -52,6 +53,7 @@ class Daemon:
             self.plan_json,
             json.dumps(self.settings["engine"]),
         )
+        self.surroundings = Surroundings(self.settings.get("facts", {}), self.session.readers)
         self.http: HTTPServer | None = None
         #: Held while a command is carried out and answered: the process must not end in between.
         self.answering = threading.Lock()
@@ -102,6 +104,7 @@ class Daemon:
             "plan_sha256": hashlib.sha256(self.plan_json.encode()).hexdigest(),
             "http": f"{address[0]!s}:{address[1]}" if address else None,
             "warden_pid": self.session.warden_pid,
+            "facts": self.surroundings.measured(),
             "stats": json.loads(self.session.stats_json()),
         }
 
@@ -131,6 +134,8 @@ class Daemon:
         while self.session.is_served:
             news = signal.sigtimedwait(WAITED_FOR, LOOK_AROUND_S)
             number = news.si_signo if news else None
+            if news is None and (facts := self.surroundings.refresh()) is not None:
+                self.session.set_facts(json.dumps(facts))
             if number == signal.SIGHUP:
                 sys.stderr.write(f"reload: {_in_words(self._reload())}\n")
                 sys.stderr.flush()

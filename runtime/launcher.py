@@ -24,6 +24,8 @@ from typing import Any
 
 from mlopt_engine import _native
 from mlopt_engine.errors import InvalidInputError, MissingPrerequisiteError, MloptError
+from mlopt_engine.processes import family_of
+from runtime.facts import Surroundings
 from runtime.session import (
     MountOptions,
     check_budget,
@@ -31,6 +33,7 @@ from runtime.session import (
     check_source,
     check_writable,
     engine_options,
+    given_facts,
     with_staleness,
 )
 
@@ -121,6 +124,7 @@ def run(source: str | Path, plan_json: str, command: list[str], options: RunOpti
             "plan": with_staleness(plan_json, options.mount.staleness_s),
             # A user's namespace has one id: the kernel would refuse files of the user's other groups.
             "engine": engine_options(options.mount, "mlopt:run") | {"check_permissions": os.geteuid() == 0},
+            "facts": given_facts(options.mount),
             "stats_file": str(options.stats_file) if options.stats_file else None,
         }
         (folder / "order.json").write_text(json.dumps(order), encoding="utf-8")
@@ -204,9 +208,11 @@ def main(arguments: list[str]) -> int:
         return EXIT_LAUNCHER_FAILED
     os.write(go, b"1")
     os.close(go)
-    code = _wait_for(child)
+    code = _wait_for(child, session, Surroundings(order["facts"], lambda: family_of(child)))
     stats = session.stats_json()
     session.unmount(True)
+    if order["engine"]["journal"]:
+        session.close()  # writes the journal's last lines
     if order["stats_file"]:
         Path(order["stats_file"]).write_text(stats + "\n", encoding="utf-8")
     sys.stdout.flush()
@@ -274,7 +280,7 @@ def _become(order: dict[str, Any]) -> None:
         os._exit(EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE)
 
 
-def _wait_for(child: int) -> int:
+def _wait_for(child: int, session: _native.MountSession, surroundings: Surroundings) -> int:
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended == child:
@@ -283,6 +289,8 @@ def _wait_for(child: int) -> int:
         news = signal.sigtimedwait(WAITED_FOR, 0.5)
         if news is not None:
             _pass_on(news, child)
+        elif (facts := surroundings.refresh()) is not None:
+            session.set_facts(json.dumps(facts))
 
 
 if __name__ == "__main__":

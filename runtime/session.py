@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mlopt_engine.errors import (
     RefusedError,
 )
 from runtime import endpoint, memory
+from runtime.facts import Facts, lasting_facts, passing_facts
 from runtime.state import MountState, all_states, identifier, is_ours, state_of
 
 NS_PER_S = 1_000_000_000
@@ -57,6 +58,8 @@ class MountOptions:
         Run the warden; without it nothing is held in the kernel.
     journal : pathlib.Path or None
         File to write every event and its effects to; must not exist.
+    facts : dict
+        Facts of job and machine that stand above what is measured.
     """
 
     staleness_s: float | None = None
@@ -67,6 +70,7 @@ class MountOptions:
     fetch_threads: int = 64
     with_warden: bool = True
     journal: Path | None = None
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,24 @@ def engine_options(options: MountOptions, fsname: str) -> dict[str, Any]:
         "read_ahead_kib": 1024,
         "warden": [sys.executable, "-P", "-m", "runtime.warden"] if options.with_warden else None,
         "journal": str(options.journal) if options.journal else None,
+        "facts": passing_facts() | given_facts(options),
     }
+
+
+def given_facts(options: MountOptions) -> Facts:
+    """Tell what stays as it is while a mount lives.
+
+    Parameters
+    ----------
+    options : MountOptions
+        The settings.
+
+    Returns
+    -------
+    dict
+        Facts by name: the machine's lasting ones, and above them those of the settings.
+    """
+    return lasting_facts() | options.facts
 
 
 def with_staleness(plan_json: str, staleness_s: float | None) -> str:
@@ -335,6 +356,7 @@ def mount(
         "mountpoint": str(place),
         "http": options.http,
         "mounted_at": time.time(),
+        "facts": given_facts(options),
         "engine": engine_options(options, f"mlopt:{identifier(place)}"),
     }
     _write_private(state.settings_path, json.dumps(settings))

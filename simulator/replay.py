@@ -101,6 +101,7 @@ def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[st
         "fetch_threads": scenario.fetch_threads,
         "daemon_threads": scenario.daemon_threads,
         "fetch_metadata_requests": scenario.fetch_metadata_requests,
+        "facts": scenario.storage.facts() | scenario.workload.facts,
     }
     job = _job(scenario.workload)
     threads = min(len(seeds), len(os.sched_getaffinity(0)))

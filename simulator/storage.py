@@ -11,6 +11,7 @@ from pathlib import Path
 from mlopt_engine.errors import InvalidInputError
 
 REMEDY = "Write one with 'mlopt probe DIR -o FILE'"
+NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,19 @@ class StorageModel:
             One object, keys as the attributes.
         """
         return json.dumps(asdict(self), indent=2)
+
+    def facts(self) -> dict[str, str | int]:
+        """Tell what conditions can ask of the storage.
+
+        Returns
+        -------
+        dict
+            Its bandwidth [bytes/s], and the requests that it serves at once over the time of one [1/s].
+        """
+        facts: dict[str, str | int] = {"system.network_bandwidth": int(self.bandwidth)}
+        if self.latency_ns > 0:
+            facts["system.storage_iops"] = int(self.concurrency * NS_PER_S / self.latency_ns)
+        return facts
 
     @classmethod
     def from_file(cls, path: Path) -> StorageModel:

@@ -37,3 +37,6 @@ TABLES: tuple[str, ...] = (
     "CREATE TABLE marker (run_id UTINYINT NOT NULL, t_ns BIGINT NOT NULL, kind VARCHAR NOT NULL, "
     "name VARCHAR, value VARCHAR)",
 )
+
+#: Kind of the markers that a recording leaves of its job: name and value (JSON) are a fact.
+FACT_MARKER = "fact"

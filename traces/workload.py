@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,8 @@ class Workload:
         Whether the epochs' orders differ.
     sources : list of str
         Source directories that paths are relative to.
+    facts : dict
+        What is known of job and machine, as conditions name it.
     """
 
     files: Files
@@ -113,6 +115,7 @@ class Workload:
     epoch_tail_cpu_ns: NDArray[np.int64]
     shuffled: bool
     sources: list[str]
+    facts: dict[str, str | int] = field(default_factory=dict)
 
     @property
     def working_set_bytes(self) -> int:

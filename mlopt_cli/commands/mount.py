@@ -55,6 +55,14 @@ def command(
         Path | None,
         typer.Option("--journal", metavar="FILE", help="Write every event and its effects to FILE."),
     ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option("--fact", metavar="KEY=VALUE", help="A fact above what is measured; repeatable."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="NAME|FILE", help="Tells bandwidth and IOPS: a probe file."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     *,
     layers: LayerOptions,
@@ -67,9 +75,11 @@ def command(
     mlopt umount /mnt/fast
 
     Returns when the mount answers. A change of the source shows within the staleness: 60 s unless the
-    recipe or --staleness says otherwise.
+    recipe or --staleness says otherwise. Facts of the machine and of the processes that read are measured
+    every 30 s; 'mlopt status --json' shows them.
     """
     import recipes
+    from mlopt_cli.workflows.given_facts import facts_of_storage, parse_facts
     from runtime import memory as memory_here
     from runtime import session
 
@@ -84,6 +94,7 @@ def command(
         allow_other=allow_other,
         http=http,
         journal=journal.absolute() if journal else None,
+        facts=facts_of_storage(storage) | parse_facts(fact or []),
     )
     budget = plan.memory_bytes
     with _held(foreground) as hold:

@@ -28,6 +28,14 @@ def command(
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Hard budget. [default: 1/4 of the free memory]"),
     ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option("--fact", metavar="KEY=VALUE", help="A fact above what is measured; repeatable."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="NAME|FILE", help="Tells bandwidth and IOPS: a probe file."),
+    ] = None,
     stats: Annotated[
         Path | None, typer.Option("--stats", metavar="FILE", help="Write what the mount did, as JSON.")
     ] = None,
@@ -43,7 +51,8 @@ def command(
     125 when mlopt itself failed, 126 or 127 when CMD could not be run, 128+N when signal N ended it.
     """
     import recipes
-    from runtime import launcher
+    from mlopt_cli.workflows.given_facts import facts_of_storage, parse_facts
+    from runtime import launcher, session
     from runtime import memory as memory_here
 
     budget = parse_size(memory, flag="--memory") if memory else memory_here.default_budget_bytes()
@@ -56,5 +65,8 @@ def command(
         print_warning(warning)
     if memory is None:
         stderr_console().print(f"memory {format_size(plan.memory_bytes)}; --memory SIZE sets it", style="dim")
-    options = launcher.RunOptions(stats_file=stats.absolute() if stats else None)
+    options = launcher.RunOptions(
+        mount=session.MountOptions(facts=facts_of_storage(storage) | parse_facts(fact or [])),
+        stats_file=stats.absolute() if stats else None,
+    )
     return launcher.run(source, plan.json, words, options)

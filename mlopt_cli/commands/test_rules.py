@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
+import csv
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,28 +12,33 @@ import typer
 
 from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit, progress
-from mlopt_cli.sizes import format_size
 from mlopt_engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from recipes import Plan
+    from mlopt_cli.workflows.judge_files import JudgeQuestion
+    from traces.workload import Workload
 
 # Shown without --limit: what people read, fairly chosen. With 20 rules 100,000 explanations are 1 GB of JSON.
 FILES_FOR_PEOPLE = 20
 FILES_IN_JSON = 1000
-# Most files between two updates of the progress bar, about 10 ms of work; fewer where a step takes more than
-# STEP_S, as on a slow storage: Ctrl-C is heard between two steps.
-STEP_FILES = 5000
-STEP_S = 0.1
-# Decisions do not depend on the budget; the plan needs one.
-ANY_BUDGET_BYTES = 1 << 30
+
+
+class Format(StrEnum):
+    """How the result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
 
 
 @with_layers
 def command(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A directory, or a single file.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="A directory or a file. [default: the files of --trace]"),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -44,11 +49,37 @@ def command(
         Path | None,
         typer.Option("--source", metavar="DIR", help="What paths are relative to. [default: PATH]"),
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", metavar="TRACE", help="Weigh files by what this job read.")
+    ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option("--fact", metavar="KEY=VALUE", help="What if; 'mlopt explain facts' lists them."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", metavar="NAME|FILE", help="For bandwidth and IOPS: a file of 'mlopt probe'."
+        ),
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", metavar="FILE", help="Only this file; repeatable.")
+    ] = None,
+    why_not: Annotated[
+        str | None, typer.Option("--why-not", metavar="RULE", help="What stands against this rule.")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option("--fail-under", metavar="NAME=SHARE", help="Exit 1 below, as matched=.9; repeatable."),
+    ] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Show folders instead of files.")] = False,
+    content: Annotated[bool, typer.Option("--content", help="Look at the first bytes of files too.")] = False,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=0, help="Files to explain; 0 for all. [default: 20, with --json 1000]"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    form: Annotated[Format | None, typer.Option("--format", help="How to print. [default: table]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     *,
     layers: LayerOptions,
 ) -> int:
@@ -56,198 +87,216 @@ def command(
 
     \b
     mlopt test-rules ./data -r tuned.yaml
-    mlopt test-rules ./data/train/cat/1.jpg --source ./data -r tuned.yaml
-    mlopt test-rules ./data --json --limit 0
+    mlopt test-rules ./data -r tuned.yaml --trace run.duckdb --tree
+    mlopt test-rules ./data --fact workload.framework=pytorch --fact system.gpu_count=8
+    mlopt test-rules ./data -r tuned.yaml --why-not train-images
+    mlopt test-rules ./data -r tuned.yaml --fail-under matched=.9 --json
+    mlopt test-rules ./data/train/cat/1.jpg --source ./data
 
-    Walks the tree without reading a file, and follows no link. The files shown are shared out among the
-    treatments. Facts that only show while a job runs, such as access patterns, are unknown here.
+    Walks the tree, reads no file (but with --content) and follows no link. The files shown are shared out
+    among the treatments. Facts of the machine are measured here, or come from the trace; what nobody knows,
+    such as access patterns without a trace, makes its condition unknown (?), which is neither true nor false.
+
+    Shares for --fail-under: matched, cached, prefetched, each also with _bytes, and with a trace with _reads
+    and _read_bytes.
 
     Parameters
     ----------
-    path : Path
+    path : Path, optional
         A directory or a single file.
     recipe : str, optional
         File, or name of a recipe that ships.
     source : Path, optional
         The directory that rules see paths relative to.
+    trace : Path, optional
+        A recorded job.
+    fact : list of str, optional
+        Facts that stand above what is measured.
+    storage : str, optional
+        Whose bandwidth and requests per second are known.
+    file : list of str, optional
+        Only these files.
+    why_not : str, optional
+        The rule whose silence is asked for.
+    fail_under : list of str, optional
+        Shares that must be reached.
+    tree : bool
+        Show folders.
+    content : bool
+        Look at first bytes.
     limit : int, optional
         Files to explain; 0 for all.
+    form : Format, optional
+        How to print.
     as_json : bool
-        Machine-readable.
+        The same as the format json.
 
     Returns
     -------
     int
-        0.
+        0; 1 when a share of ``--fail-under`` is not reached.
 
     Raises
     ------
     InvalidInputError
-        When the recipe, the path or the source cannot be used.
+        When the recipe, a path, a fact or a share cannot be used.
     """
     import recipes
+    from mlopt_cli.workflows.explain_file import ANY_BUDGET_BYTES
+    from mlopt_cli.workflows.given_facts import facts_here, facts_of_storage, parse_facts
+    from mlopt_cli.workflows.judge_files import JudgeQuestion
 
+    shape = _format(form, as_json=as_json)
+    wanted = _parse_shares(fail_under or [], has_trace=trace is not None)
+    given = facts_of_storage(storage) | parse_facts(fact or [])
+    if path is None and trace is None:
+        raise InvalidInputError("nothing to judge", where="PATH", do="Name a directory, a file, or --trace")
     plan = recipes.compile_plan(layers.resolve(recipe, source or path), memory_bytes=ANY_BUDGET_BYTES)
-    shown = limit if limit is not None else FILES_IN_JSON if as_json else FILES_FOR_PEOPLE
-    result = _examine(path, source, plan, shown or None)
+    job = _job(trace) if trace else None
+    shown = limit if limit is not None else FILES_FOR_PEOPLE if shape is Format.TABLE else FILES_IN_JSON
+    question = JudgeQuestion(
+        plan.json, path, source, tuple(file or ()),
+        limit=None if file or not shown else shown,
+        why_not=why_not, with_tree=tree, with_content=content,
+        facts=(facts_here() if job is None else job.facts) | given,
+        uses=_uses(job),
+    )  # fmt: skip
+    result = _judge(question)
     inputs = {
-        "path": str(path),
-        "recipe": recipe or "default",
-        "source": str(source) if source else None,
-        "limit": shown,
-    }
-    report = Report(
-        "test-rules",
-        inputs | {"layers": layers.to_dict()},
-        result | {"plan_sha256": plan.sha256},
-        list(plan.warnings),
-    )
-    looked_at = result["totals"]["files"] + result["totals"]["symlinks"] + result["totals"]["special"]
-    if as_json and len(result["files"]) < looked_at:
-        report.warn(
-            "files-limited",
-            f"{len(result['files'])} of {looked_at} files are explained; --limit 0 explains all",
-        )
-    if result["totals"]["unreadable"]:
-        report.warn("unreadable", f"{result['totals']['unreadable']} paths could not be looked at")
-    emit(report, as_json=as_json, render=lambda console: _render(console, result, looked_at))
-    return 0
+        "path": str(path) if path else None, "recipe": recipe or "default",
+        "source": str(source) if source else None, "limit": shown,
+        "trace": str(trace) if trace else None, "facts": question.facts,
+        "files": list(file or ()), "why_not": why_not, "fail_under": wanted, "layers": layers.to_dict(),
+    }  # fmt: skip
+    report = Report("test-rules", inputs, result | {"plan_sha256": plan.sha256}, list(plan.warnings))
+    _warn(report, question, shape)
+    if shape is Format.CSV:
+        _write_csv(result["files"])
+    else:
+        emit(report, as_json=shape is Format.JSON, render=lambda console: _render(console, result, question))
+    return _gate(result["shares"], wanted)
 
 
-def _examine(path: Path, source: Path | None, plan: Plan, limit: int | None) -> dict[str, Any]:
-    """Scan a tree, a part of a source, or one file."""
-    from mlopt_engine import RuleScan
-
-    root, start = (path, None) if source is None else (source, _below(path, source))
-    if source is None and not path.is_dir():
-        root, start = path.parent, Path(path.name)
-    try:
-        scan = RuleScan(plan.json, root, limit, start)
-    except OSError as error:
+def _format(form: Format | None, *, as_json: bool) -> Format:
+    if as_json and form not in (None, Format.JSON):
         raise InvalidInputError(
-            f"cannot be listed: {os.strerror(error.errno or 0)}",
-            where=str(path),
-            do="Name a directory or a file that exists and that you may read",
-            code="path",
-        ) from None
+            "contradicts --json", where="--format", value=str(form), do="Give one of the two", code="usage"
+        )
+    return Format.JSON if as_json else form or Format.TABLE
+
+
+def _parse_shares(texts: list[str], *, has_trace: bool) -> dict[str, float]:
+    from mlopt_cli.workflows.judge_files import MEASURES, TREATMENTS
+    from recipes.findings import nearest
+
+    known = [name + suffix for name in TREATMENTS for suffix in MEASURES if has_trace or "read" not in suffix]
+    wanted: dict[str, float] = {}
+    for text in texts:
+        name, _, share = text.partition("=")
+        if name not in known:
+            meant = nearest(name, known)
+            do = f"Did you mean '{meant}'?" if meant else f"Known: {', '.join(known)}"
+            raise InvalidInputError("unknown share", where="--fail-under", value=text, do=do, code="share")
+        try:
+            wanted[name] = float(share)
+        except ValueError:
+            wanted[name] = -1.0
+        if not 0 <= wanted[name] <= 1:
+            raise InvalidInputError(
+                "a share lies between 0 and 1",
+                where="--fail-under",
+                value=text,
+                do=f"Write {name}=.9",
+                code="share",
+            )
+    return wanted
+
+
+def _job(trace: Path) -> Workload:
+    from traces.analysis import workload
+    from traces.store import Trace
+
+    with Trace.open(trace) as opened:
+        return workload(opened)
+
+
+def _uses(job: Workload | None) -> Any:
+    from traces.analysis.facts import file_uses
+
+    return [] if job is None else file_uses(job)
+
+
+def _judge(question: JudgeQuestion) -> dict[str, Any]:
+    from mlopt_cli.workflows.judge_files import judge_files
+
     with progress() as bar:
         task = bar.add_task("files", total=None)
-        files, begun = 1, time.monotonic()
-        while step := scan.advance(files):
-            bar.advance(task, step)
-            took = time.monotonic() - begun
-            begun += took
-            files = max(1, files // 2) if took > STEP_S else min(STEP_FILES, 2 * files)
-    result: dict[str, Any] = json.loads(scan.report())
-    return result
+        return judge_files(question, lambda step: bar.advance(task, step))
 
 
-def _below(path: Path, source: Path) -> Path | None:
-    """Where a path lies below its source; None for the source itself. A link stays the link it is."""
-    try:
-        relative = (path.parent.resolve() / path.name).relative_to(source.resolve())
-    except ValueError:
-        raise InvalidInputError(
-            "is not below the source", where=str(path), value=str(source), do="Name a path inside --source"
-        ) from None
-    return None if relative == Path() else relative
+def _looked_at(totals: dict[str, Any]) -> int:
+    return int(totals["files"] + totals["symlinks"] + totals["special"])
 
 
-def _render(console: Console, result: dict[str, Any], looked_at: int) -> None:
-    for entry in result["files"]:
-        _render_file(console, entry)
-    if len(result["files"]) < looked_at:
-        console.print(f"... {len(result['files'])} of {looked_at:,} files shown (--limit)\n", markup=False)
-    _render_summary(console, result)
-
-
-def _render_file(console: Console, entry: dict[str, Any]) -> None:
-    if entry["kind"] != "file":
-        console.print(f"{entry['path']}  ({entry['kind']}: shown by a mount, never treated)\n", markup=False)
-        return
-    console.print(
-        f"{entry['path']}  {format_size(entry['size'])}, {entry['facts']['file.type']}", markup=False
-    )
-    for rule in entry["rules"]:
-        verdict = "applies" if rule["applied"] else "fires, not among the first" if rule["fires"] else "no"
-        head = f"  {rule['id']}: {verdict}, score {rule['score']:.3f}"
-        matching = (
-            f"threshold {rule['threshold']:g}" if rule["match"] == "weighted" else f"match {rule['match']}"
+def _warn(report: Report, question: JudgeQuestion, shape: Format) -> None:
+    totals, files = report.result["totals"], report.result["files"]
+    looked_at = _looked_at(totals)
+    if shape is not Format.TABLE and question.why_not is None and len(files) < looked_at:
+        report.warn(
+            "files-limited", f"{len(files)} of {looked_at} files are explained; --limit 0 explains all"
         )
-        console.print(f"{head}, {matching}", markup=False, soft_wrap=True)
-        for condition in rule["conditions"]:
-            console.print(f"      {_condition_line(condition)}", markup=False, soft_wrap=True)
-    console.print(f"  => {_action_line(entry)}\n", markup=False, soft_wrap=True)
-
-
-_SIGNS = {"true": "+", "false": "-", "unknown": "?"}
-
-
-def _condition_line(condition: dict[str, Any]) -> str:
-    size = condition["fact"] == "file.size"
-    shown = json.dumps(condition["value"]) if not size else _sizes(condition["value"])
-    actual = condition["actual"]
-    is_text = "unknown" if actual is None else format_size(actual) if size else json.dumps(actual)
-    required = ", required" if condition["required"] else ""
-    return (
-        f"{_SIGNS[condition['verdict']]} {condition['fact']} {condition['op']} {shown}"
-        f"   is {is_text} (weight {condition['weight']:g}{required})"
-    )
-
-
-def _sizes(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_sizes(item) for item in value) + "]"
-    return (
-        format_size(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-    )
-
-
-def _action_line(entry: dict[str, Any]) -> str:
-    parts = []
-    for name, action in entry["action"].items():
-        if action is None:
-            continue
-        origin = entry["origin"]
-        own = [
-            f"{key}={_parameter(key, value)} <{origin[f'{name}.{key}']}>"
-            for key, value in action.items()
-            if f"{name}.{key}" in origin
-        ]
-        defaults = ", ".join(
-            f"{key}={_parameter(key, value)}"
-            for key, value in action.items()
-            if f"{name}.{key}" not in origin and value is not None
+    if totals["unreadable"]:
+        report.warn("unreadable", f"{totals['unreadable']} paths could not be looked at")
+    if question.uses and question.path is not None and not totals["reads"]:
+        report.warn(
+            "trace-elsewhere",
+            f"no file that the trace read lies at that place below {question.source or question.path}; "
+            "--source names the directory that the job read",
         )
-        parts.append(f"{name} {' '.join(own)}" + (f" (defaults: {defaults})" if defaults else ""))
-    return "; ".join(parts) if parts else "streamed: neither kept nor fetched ahead"
 
 
-def _parameter(key: str, value: Any) -> str:
-    if key.endswith("_bytes"):
-        return format_size(value)
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+def _write_csv(files: list[dict[str, Any]]) -> None:
+    from mlopt_cli.workflows.rule_tables import CSV_COLUMNS, csv_rows
+
+    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(csv_rows(files))
 
 
-def _render_summary(console: Console, result: dict[str, Any]) -> None:
-    from rich.table import Table
+def _render(console: Console, result: dict[str, Any], question: JudgeQuestion) -> None:
+    from mlopt_cli.workflows.rule_tables import folder_tree, silence_lines, summary_table
+    from mlopt_cli.workflows.rule_words import file_lines
 
-    table = Table("rule", "files", "bytes", "", box=None, pad_edge=False)
-    for row in result["summary"]:
-        if row["never_applied"]:
-            note = "never applies here"
-        else:
-            note = "" if row["files_shaped"] else "shadowed: stronger rules set all its parameters"
-        table.add_row(row["rule"], f"{row['files']:,}", format_size(row["bytes"]), note)
+    if question.with_tree:
+        console.print(folder_tree(result))
+        console.print()
+    else:
+        for entry in result["files"]:
+            for line in file_lines(entry, question.why_not):
+                console.print(line, markup=False, soft_wrap=True)
+            console.print()
+        looked_at = result["why_not"]["files"] if question.why_not else _looked_at(result["totals"])
+        if len(result["files"]) < looked_at:
+            console.print(
+                f"... {len(result['files'])} of {looked_at:,} files shown (--limit)\n", markup=False
+            )
+    if question.why_not:
+        for line in silence_lines(result["why_not"]):
+            console.print(line, markup=False, soft_wrap=True)
+        console.print()
+    console.print(summary_table(result))
     totals = result["totals"]
-    for name, words in (
-        ("cached", "= cached"),
-        ("prefetched", "= fetched ahead"),
-        ("streamed", "= not kept"),
-    ):
-        table.add_row(words, f"{totals[name]['files']:,}", format_size(totals[name]["bytes"]), "")
-    table.add_row("= all files", f"{totals['files']:,}", format_size(totals["bytes"]), "")
-    console.print(table)
     if totals["symlinks"] or totals["special"]:
         others = f"symbolic links {totals['symlinks']:,}, special files {totals['special']:,}"
         console.print(f"never treated: {others}", markup=False)
+
+
+def _gate(shares: dict[str, float | None], wanted: dict[str, float]) -> int:
+    """Compare the shares with what was asked for; a share of nothing is not reached."""
+    failed = {
+        name: share for name, least in wanted.items() if (share := shares[name]) is None or share < least
+    }
+    for name, share in failed.items():
+        found = "unknown" if share is None else f"{share:.4f}"
+        sys.stderr.write(f"--fail-under: {name} is {found}, less than {wanted[name]:g}\n")
+    return 1 if failed else 0

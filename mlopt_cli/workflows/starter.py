@@ -198,7 +198,7 @@ def _scan(recipe: str, directory: Path, limit: int) -> dict[str, Any]:
     chosen = loads(recipe) if "\n" in recipe else load(recipe)
     plan = compile_plan(chosen, memory_bytes=ANY_BUDGET_BYTES)
     try:
-        scan = RuleScan(plan.json, directory, limit, None)
+        scan = RuleScan(plan.json, directory, options_json=json.dumps({"limit": limit}))
     except OSError as error:
         raise InvalidInputError(
             f"cannot be listed: {os.strerror(error.errno or 0)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recipes.codes.base import Code, a_recipe
+from recipes.codes.base import CONDITION, Code, a_recipe
 
 __all__ = ["CODES"]
 
@@ -73,6 +73,16 @@ CODES = (
         + "".join(
             f"      - {{type: file_context, property: path, operator: matches, value: 'a{number}'}}\n"
             for number in range(101)
+        ),
+    ),
+    Code(
+        "MLO230",
+        "Nothing measures a word",
+        "What looks at jobs and files tells one of a few known words for this fact, and this is none of them: "
+        "the condition holds only where --fact says so.",
+        "Write one of the words that are named, or hand the fact in.",
+        a_recipe(
+            condition=f"{CONDITION}, {{type: workload_context, property: type, value: trainng, weight: 0.2}}"
         ),
     ),
 )

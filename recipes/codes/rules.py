@@ -65,7 +65,7 @@ CODES = (
         "Even where every condition that can be known holds, its score stays at or below the threshold.",
         "Lower the weights of the facts that nothing measures, or remove those conditions.",
         a_recipe(
-            condition="{type: access_pattern, property: batch_size, operator: exists, value: true}"
-        ).replace("operator: exists, value: true", "operator: greater_than, value: 8"),
+            condition="{type: workload_context, property: phase, operator: exists, value: true}"
+        ).replace("operator: exists, value: true", "value: training"),
     ),
 )

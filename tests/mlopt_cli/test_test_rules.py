@@ -1,5 +1,7 @@
 """``mlopt test-rules`` as a process, on trees made for it."""
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded_job import EPOCHS, FILE_BYTES, FILES, Ask, Job
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -126,10 +129,152 @@ def test_people_see_conditions_verdicts_and_a_summary(tree: Path) -> None:
             ["{tree}", "--source", "{tree}/train"], "is not below the source", id="outside the source"
         ),
         pytest.param(["{tree}", "--limit", "-1"], "--limit", id="negative limit"),
+        pytest.param([], "nothing to judge", id="no path"),
+        pytest.param(["{tree}", "--fact", "gpus"], "KEY=VALUE", id="fact without a value"),
+        pytest.param(
+            ["{tree}", "--fact", "workload.framwork=pytorch"], "'workload.framework'", id="misspelt fact"
+        ),
+        pytest.param(["{tree}", "--fact", "file.size=5"], "cannot be set", id="fact of each file"),
+        pytest.param(["{tree}", "--fact", "system.gpu_count=many"], "whole number", id="no number"),
+        pytest.param(["{tree}", "--fact", "system.gpu_count=1.5"], "whole number", id="a fraction"),
+        pytest.param(["{tree}", "--fact", "system.gpu_count=-1"], "whole number", id="negative"),
+        pytest.param(["{tree}", "--fact", "system.gpu_memory=8 parsecs"], "64GiB", id="no size"),
+        pytest.param(["{tree}", "--fact", "access.pattern=shufled"], "'shuffled'", id="misspelt word"),
+        pytest.param(["{tree}", "--why-not", "keep-smal-files"], "'keep-small-files'", id="unknown rule"),
+        pytest.param(["{tree}", "--file", "none.jpg"], "no such file", id="missing file"),
+        pytest.param(["{tree}", "--fail-under", "matchd=.9"], "'matched'", id="unknown share"),
+        pytest.param(["{tree}", "--fail-under", "matched=9"], "between 0 and 1", id="no share"),
+        pytest.param(["{tree}", "--fail-under", "matched_reads=.9"], "unknown share", id="share of a trace"),
+        pytest.param(["{tree}", "--format", "csv", "--json"], "contradicts", id="two formats"),
+        pytest.param(["{tree}", "--storage", "nvmee"], "unknown storage", id="unknown storage"),
     ],
 )
 def test_bad_input_is_a_usage_error_without_traceback(tree: Path, words: list[str], says: str) -> None:
     done = run(*(word.replace("{tree}", str(tree)) for word in words))
     assert done.returncode == 2
-    assert says in done.stderr
+    assert says in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+RECIPE = """\
+version: "1"
+name: facts
+rules:
+  - id: for-torch
+    priority: 9
+    conditions:
+      - {type: workload_context, property: framework, value: pytorch, weight: 1.0}
+      - {type: system_context, property: gpu_count, operator: greater_than, value: 4, weight: 0.9}
+    actions: [{type: cache, parameters: {policy: pinned}}]
+  - id: shuffled
+    match: all
+    conditions: [{type: access_pattern, property: pattern, value: shuffled}]
+    actions: [{type: prefetch, parameters: {mode: epoch_set}}]
+  - id: old
+    match: all
+    conditions: [{type: file_context, property: age, operator: greater_than, value: 1h}]
+    actions: [{type: cache, parameters: {policy: lru}}]
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    path = tmp_path / "facts.yaml"
+    path.write_text(RECIPE)
+    return str(path)
+
+
+def verdicts(result: dict[str, Any], rule: str) -> dict[str, str]:
+    entry = next(entry for entry in result["files"] if entry["kind"] == "file")
+    found = next(each for each in entry["rules"] if each["id"] == rule)
+    return {condition["fact"]: condition["verdict"] for condition in found["conditions"]}
+
+
+def test_what_is_not_known_is_unknown_and_what_if_makes_it_known(tree: Path, recipe: str) -> None:
+    plain = result_of(str(tree), "-r", recipe)["result"]
+    assert verdicts(plain, "for-torch")["workload.framework"] == "unknown"
+    rows = {row["rule"]: row for row in plain["summary"]}
+    assert "workload.framework" in rows["for-torch"]["unknown_facts"]
+    assert rows["shuffled"]["unknown_facts"] == ["access.pattern"]
+    facts = ["--fact", "workload.framework=PyTorch", "--fact", "system.gpu_count=8"]
+    asked = result_of(str(tree), "-r", recipe, *facts)
+    assert verdicts(asked["result"], "for-torch") == {
+        "workload.framework": "true",
+        "system.gpu_count": "true",
+    }
+    assert asked["inputs"]["facts"]["system.gpu_count"] == 8
+    assert {row["rule"]: row["files"] for row in asked["result"]["summary"]}["for-torch"] == 32
+    fewer = result_of(str(tree), "-r", recipe, *facts[:2], "--fact", "system.gpu_count=2")["result"]
+    scores = {rule["id"]: rule["score"] for rule in fewer["files"][0]["rules"]}
+    assert scores["for-torch"] == 1.0 / 1.9
+    assert verdicts(fewer, "for-torch")["system.gpu_count"] == "false"
+
+
+def test_age_is_told_from_the_time_of_the_last_change(tree: Path, recipe: str) -> None:
+    os.utime(tree / "big.tar", (1_000_000, 1_000_000))
+    young = result_of(str(tree), "-r", recipe, "--file", "big.tar", "--fact", "system.time=1003600")
+    old = result_of(str(tree), "-r", recipe, "--file", "big.tar", "--fact", "system.time=1003601")
+    assert verdicts(young["result"], "old") == {"file.age": "false"}
+    assert verdicts(old["result"], "old") == {"file.age": "true"}
+    assert old["result"]["totals"]["files"] == 1
+
+
+def test_a_tree_shows_folders_and_why_not_what_stands_against_a_rule(tree: Path, recipe: str) -> None:
+    done = run(str(tree), "--tree")
+    assert done.returncode == 0
+    assert "cat/  30 files, 2.9 KiB: keep-small-files 30" in done.stdout
+    folders = {row["folder"]: row for row in result_of(str(tree), "--tree")["result"]["folders"]}
+    assert folders["train/cat"]["rules"] == {"keep-small-files": 30}
+    assert sum(row["files"] for row in folders.values()) == 32
+    silent = result_of(str(tree), "-r", recipe, "--why-not", "for-torch", "--fact", "system.gpu_count=1")
+    found = silent["result"]["why_not"]
+    assert (found["files"], found["crowded_out"]) == (32, 0)
+    assert [(each["false"], each["unknown"]) for each in found["conditions"]] == [(0, 32), (32, 0)]
+    said = run(str(tree), "-r", recipe, "--why-not", "for-torch", "--fact", "system.gpu_count=1").stdout
+    assert "false for 32, unknown for 0" in said
+    assert "? workload.framework equals" in said
+
+
+def test_a_share_that_is_not_reached_fails(tree: Path) -> None:
+    assert run(str(tree), "--fail-under", "matched=1", "--fail-under", "cached_bytes=0").returncode == 0
+    done = run(str(tree), "-r", "shuffled-images", "--fail-under", "matched=.95")
+    assert done.returncode == 1
+    assert "matched is 0.9375, less than 0.95" in done.stderr
+    empty = tree / "empty"
+    empty.mkdir()
+    assert run(str(empty), "--fail-under", "matched=.1").returncode == 1
+
+
+def test_rows_for_a_spreadsheet_hold_every_condition(tree: Path, recipe: str) -> None:
+    done = run(str(tree), "-r", recipe, "--format", "csv", "--limit", "0", "--fact", "system.gpu_count=5")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == 32 * 4
+    row = next(r for r in rows if r["path"] == "big.tar" and r["fact"] == "system.gpu_count")
+    assert (row["rule"], row["verdict"], row["actual"], row["value"]) == ("for-torch", "true", "5", "4")
+
+
+def test_first_bytes_are_looked_at_when_asked_for(tree: Path) -> None:
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (tree / "weights.bin").write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
+    by_name = result_of(str(tree), "--file", "weights.bin")["result"]["files"][0]["facts"]
+    by_content = result_of(str(tree), "--file", "weights.bin", "--content")["result"]["files"][0]["facts"]
+    assert by_name.get("file.format") != "safetensors"
+    assert (by_content["file.format"], by_content["file.framework"]) == ("safetensors", "huggingface")
+
+
+def test_a_trace_weighs_files_and_knows_how_they_were_read(job: Job, ask: Ask, recipe: str) -> None:
+    words = ["test-rules", str(job.data), "-r", recipe, "--trace", str(job.trace)]
+    code, envelope = ask(*words, "--fail-under", "prefetched_read_bytes=.9")
+    assert code == 0
+    result = envelope["result"]
+    rows = {row["rule"]: row for row in result["summary"]}
+    assert rows["shuffled"]["files"] == FILES
+    assert rows["shuffled"]["read_bytes"] == FILES * FILE_BYTES * EPOCHS
+    assert result["totals"]["read_bytes"] == rows["shuffled"]["read_bytes"] + 13 * EPOCHS
+    assert envelope["inputs"]["facts"]["system.cpu_count"] > 0
+    _, alone = ask("test-rules", "-r", recipe, "--trace", str(job.trace))
+    assert alone["result"]["totals"]["read_bytes"] == result["totals"]["read_bytes"]
+    _, elsewhere = ask("test-rules", str(job.folder), "-r", recipe, "--trace", str(job.trace))
+    assert "trace-elsewhere" in {warning["code"] for warning in elsewhere["warnings"]}
+    _, placed = ask("test-rules", str(job.data), "-r", recipe, "--storage", "s3", "--file", "index.json")
+    assert placed["inputs"]["facts"]["system.network_bandwidth"] > 0

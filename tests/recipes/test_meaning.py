@@ -374,7 +374,7 @@ def test_each_problem_is_found_and_placed(text: str, code: str, at: str, says: s
 
 
 def test_a_rule_that_only_asks_for_what_nothing_measures_can_never_fire() -> None:
-    found = findings(recipe_text("{type: workload_context, property: framework, value: pytorch}"))
+    found = findings(recipe_text("{type: workload_context, property: phase, value: training}"))
     assert [finding.code for finding in found] == ["MLO204", "MLO208"]
 
 

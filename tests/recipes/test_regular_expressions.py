@@ -66,6 +66,6 @@ def test_what_takes_others_for_ever_is_answered(pattern: str, tmp_path: Path) ->
     plan = recipes.compile_plan(recipes.loads(RECIPE.format(pattern=pattern)), memory_bytes=1 << 30)
     # A name of 255 characters: a backtracking engine tries 2 ** 254 ways.
     (tmp_path / ("a" * 254 + "b")).write_text("")
-    scan = RuleScan(plan.json, tmp_path, None, None)
+    scan = RuleScan(plan.json, tmp_path)
     assert scan.advance(10) == 1
     assert '"never_applied":true' in scan.report()

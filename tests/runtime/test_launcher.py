@@ -17,6 +17,7 @@ from mlopt_engine import _native
 from mlopt_engine.errors import InvalidInputError
 from runtime import launcher
 from runtime.launcher import RunOptions
+from runtime.session import MountOptions
 
 pytestmark = pytest.mark.fuse
 
@@ -106,3 +107,43 @@ def test_environment_and_streams_are_the_commands(source, capfd):
     assert launcher.run(source, plan(), ["sh", "-c", "echo $MLOPT_TEST_WORD; echo err >&2"], options) == 0
     out, err = capfd.readouterr()
     assert (out, err) == ("seen\n", "err\n")
+
+
+def test_the_rules_of_a_run_know_the_job(source, tmp_path):
+    condition = {"weight": 1.0, "required": False}
+    rule = {
+        "id": "training", "priority": 1, "order": 0, "match": "all",
+        "origin": {"layer": "custom", "file": "t", "line": 1},
+        "conditions": [
+            condition | {"fact": "workload.type", "op": "equals", "value": "training"},
+            condition | {"fact": "workload.world_size", "op": "equals", "value": 4},
+            condition | {"fact": "system.gpu_count", "op": "equals", "value": 77},
+        ],
+        "actions": [{"type": "cache", "parameters": {"policy": "lru"}}],
+    }  # fmt: skip
+    script = tmp_path / "train.py"
+    # the reads at the end come when the job was looked at: after 1 s, and again 2 s later
+    script.write_text(f"import time\ntime.sleep(4)\nopen({str(source / 'large')!r}, 'rb').read()\n")
+    journal, counted = tmp_path / "journal", tmp_path / "stats.json"
+    options = RunOptions(
+        mount=MountOptions(journal=journal, facts={"system.gpu_count": 77}),
+        stats_file=counted,
+        environment=os.environ | {"RANK": "1", "WORLD_SIZE": "4"},
+    )
+    assert launcher.run(source, plan(rules=[rule]), [sys.executable, str(script)], options) == 0
+    told = [
+        json.loads(line)["event"]["facts"]
+        for line in journal.read_text().splitlines()[1:]
+        if '"facts_changed"' in line
+    ]
+    assert "workload.type" not in told[0]
+    assert told[0]["system.total_memory"] > 0
+    assert (told[-1]["workload.type"], told[-1]["workload.rank"], told[-1]["system.gpu_count"]) == (
+        "training",
+        1,
+        77,
+    )
+    assert json.loads(counted.read_text())["core"]["admitted"]["count"] > 0
+    events, difference = _native.replay_journal(journal)
+    assert events > len(told)
+    assert difference is None

@@ -11,6 +11,7 @@ import pytest
 
 from mlopt_engine._native import Tap
 from traces.analysis import summarize, workload
+from traces.analysis.facts import file_uses, run_facts
 from traces.capture.build import Recorded, build
 from traces.capture.roots import ReadFile, infer_roots
 from traces.store import Trace
@@ -234,3 +235,32 @@ def test_assumed_epochs_repeat_the_set_in_another_order(tmp_path: Path) -> None:
 def test_source_directories_are_inferred(paths: dict[bytes, int], cwd: bytes, expected: list[bytes]) -> None:
     files = [ReadFile(path, size) for path, size in paths.items()]
     assert infer_roots(files, cwd=cwd, mountpoints=[]) == expected
+
+
+def test_a_trace_tells_what_job_it_was_and_how_its_files_were_read(tmp_path: Path) -> None:
+    with loader(epochs=3, workers=2, batch=8, shuffle=True).trace(tmp_path / "t.duckdb") as trace:
+        job = workload(trace)
+    facts = job.facts
+    assert (facts["workload.batch_size"], facts["system.cpu_count"], facts["system.time"]) == (8, 2, 1)
+    assert facts["workload.dataset_size"] == job.working_set_bytes
+    assert "workload.framework" not in facts
+    uses = {use.path: use for use in file_uses(job)}
+    reads = job.op == OP_READ
+    assert sum(use.reads for use in uses.values()) == reads.sum()
+    assert sum(use.read_bytes for use in uses.values()) == job.length[reads].sum()
+    trained = [use for path, use in uses.items() if b"img/" in path and use.reads]
+    assert len(trained) > 32
+    assert {use.pattern for use in trained} == {"shuffled"}
+
+
+def test_what_a_recording_saw_of_the_processes_stands_above_the_command_line(tmp_path: Path) -> None:
+    tap = Tap(b"/", [])
+    tap.feed(b'10 1.000000000 execve("/job", [...], 0x7f) = 0 <0.000001000>\n')
+    tap.finish()
+    head = HEAD | {"argv": ["python", "keras_predict.py"]}
+    seen = {"workload.framework": "pytorch", "workload.world_size": 4}
+    build(tmp_path / "t.duckdb", [Recorded(tap, head, {"exit_code": 0, "dur_ns": 9, "facts": seen})])
+    with Trace.open(tmp_path / "t.duckdb") as trace:
+        facts = run_facts(trace)
+    assert facts["workload.framework"] == "pytorch"
+    assert (facts["workload.type"], facts["workload.world_size"]) == ("inference", 4)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traces.analysis import batches, epochs
 from traces.analysis.accesses import Accesses, load
+from traces.analysis.facts import run_facts, workload_facts
 from traces.analysis.threads import (
     TRACED_SHARE,
     Thread,
@@ -161,6 +162,8 @@ def analyse(trace: Trace, source: str | None = None) -> Analysis:
         shuffled=found.shuffled,
         sources=[accesses.source],
     )
+    # What the processes said stands above what the accesses show.
+    result = replace(result, facts=workload_facts(result) | run_facts(trace))
     return Analysis(result, accesses, structure, found, threads, correction)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from mlopt_engine._native import Tap
 from traces.capture.roots import ReadFile, infer_roots
+from traces.schema import FACT_MARKER
 from traces.store import TraceWriter
 
 #: Files looked at side by side at the end: slow storage answers some at once, a local disk does not care.
@@ -119,6 +121,16 @@ def _add_run(writer: TraceWriter, run_id: int, recorded: Recorded, roots: list[b
     }
     types = {"roots": pa.list_(pa.binary()), "argv": pa.list_(pa.string())}
     writer.add("run", {name: [value] for name, value in row.items()}, types)
+    facts: dict[str, str | int] = end.get("facts") or {}
+    if facts:
+        columns: dict[str, list[Any]] = {
+            "run_id": [run_id] * len(facts),
+            "t_ns": [dur or 0] * len(facts),
+            "kind": [FACT_MARKER] * len(facts),
+            "name": list(facts),
+            "value": [json.dumps(value) for value in facts.values()],
+        }
+        writer.add("marker", columns, {})
 
 
 def _overhead(writer: TraceWriter, run_id: int, calls: int) -> float | None:

@@ -24,6 +24,8 @@ from typing import Any
 
 from mlopt_engine._native import Tap, redact, traced_calls
 from mlopt_engine.errors import InvalidInputError, MissingPrerequisiteError, UserError
+from mlopt_engine.job import job_facts
+from mlopt_engine.processes import evidence_of, family_of
 from traces.capture.build import Recorded, build, drain
 from traces.store import TraceWriter, log_path, spool_path
 
@@ -31,6 +33,9 @@ from traces.store import TraceWriter, log_path, spool_path
 SAMPLE_S = 0.025
 #: How long a tracer may take to attach before it is given up [s].
 ATTACH_S = 10.0
+#: First look at the job's processes, then after twice as long, up to this [s].
+FIRST_LOOK_S = 0.3
+LONGEST_PAUSE_S = 60.0
 #: Rows (64 bytes each) that are kept before they go to the unfinished database: some 200 ms of work.
 ROWS_IN_MEMORY = 1_000_000
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -199,6 +204,7 @@ class _Run:
         self._tracer: int | None = None
         self._tracer_died = threading.Event()
         self._job: subprocess.Popen[bytes] | None = None
+        self._facts: dict[str, str | int] = {}
         self.writer: TraceWriter | None = None
         """The database, once there were more rows than memory should hold."""
 
@@ -256,6 +262,7 @@ class _Run:
             self.recorded.notes.append("strace died, the job was stopped")
         else:
             end = {"exit_code": code}
+        end["facts"] = self._facts
         end["dur_ns"] = time.time_ns() - self.recorded.head["t0_ns"]
         tap.end(json.dumps(end).encode())
         self.recorded.end = end
@@ -312,8 +319,13 @@ class _Run:
     def _follow(self, job: subprocess.Popen[bytes], tap: Tap, forwarded: set[signal.Signals]) -> None:
         """Sample and tail until job and tracer are gone; pass on signals that were meant for the job."""
         told = False
+        next_look, pause = time.monotonic() + FIRST_LOOK_S, FIRST_LOOK_S
         while True:
             running = job.poll() is None
+            if running and self._strace and time.monotonic() >= next_look:
+                self._facts |= job_facts(evidence_of(family_of(job.pid)))
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+                next_look = time.monotonic() + pause
             traced = self._tracer is not None and _is_running(self._tracer)
             tap.tick(time.time_ns(), self._strace is None)
             if self._strace and tap.rows_waiting > ROWS_IN_MEMORY:

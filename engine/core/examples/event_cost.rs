@@ -64,6 +64,7 @@ fn measure(name: &str, plan: Plan) {
             size: FILE_BYTES,
             mtime_ns: 0,
             version: Version(1),
+            format: None,
         })
         .collect();
     let start = Instant::now();

@@ -12,15 +12,16 @@ use crate::class::{Ahead, CacheClass, OrderClass, PrefetchClass};
 use crate::decisions::DecisionTrace;
 use crate::eviction::Slot;
 use crate::fetching::Fetch;
+use crate::observation::{ObservedRead, Observer};
 use crate::order::FairQueue;
 use crate::prefetch::{BlockRef, SeenRead};
-use crate::rules::{Explanation, LiveFacts, Rules};
+use crate::rules::{Explanation, LiveFacts, Reach, Rules};
 use crate::stats::Stats;
 use crate::trail::Trail;
 use crate::transient::Transient;
 use crate::{
-    AccessPattern, CoreError, Decision, Effect, Event, Extent, FetchId, FileFacts, FileId, Nanos, Plan,
-    PrioritizeAction, ReaderId, ServedFrom, TicketId, Tier,
+    CoreError, Decision, Effect, Event, Extent, FactSet, FetchId, FileFacts, FileId, KnownFormat, Nanos,
+    Plan, PrioritizeAction, ReaderId, ServedFrom, TicketId, Tier,
 };
 
 /// Default time a fetch may take before its readers get ETIMEDOUT [ns]; `mlopt mount --deadline` sets another.
@@ -28,8 +29,6 @@ const FETCH_DEADLINE_NS: u64 = 60_000_000_000;
 /// Kernel memory of one listed file: dentry, inode and FUSE's own node; 1-2 kB were measured [bytes].
 pub(crate) const INODE_BYTES: u64 = 2048;
 const ESTALE: i32 = 116;
-/// Contiguous (scattered) reads in a row that make a file's pattern sequential (random).
-const PATTERN_READS: u8 = 3;
 
 /// A read that waits for blocks.
 pub(crate) struct Waiting {
@@ -42,7 +41,10 @@ pub(crate) struct Waiting {
 pub struct Core {
     pub(crate) plan: Plan,
     rules: Rules,
-    has_live_rules: bool,
+    /// What is known of job and machine.
+    around: FactSet,
+    /// What reads show; kept only where some rule asks for it.
+    observer: Option<Observer>,
     pub(crate) now: Nanos,
     pub(crate) deadline_ns: u64,
     pub(crate) catalog: Catalog,
@@ -85,7 +87,8 @@ impl Core {
     pub fn new(plan: Plan) -> Result<Core, CoreError> {
         let rules = Rules::compile(&plan)?;
         Ok(Core {
-            has_live_rules: rules.need_live_facts(),
+            around: FactSet::default(),
+            observer: rules.need_live_facts().then(Observer::default),
             rules,
             now: Nanos(0),
             deadline_ns: FETCH_DEADLINE_NS,
@@ -146,6 +149,8 @@ impl Core {
             Event::SourceChanged { file, version } => self.source_changed(self.known(file)?, version),
             Event::Pressure { bytes, .. } => self.give_back(bytes),
             Event::Tick => {}
+            Event::Recognized { file, format } => self.recognized(self.known(file)?, format)?,
+            Event::FactsChanged { facts } => self.facts_changed(facts)?,
             Event::PlanSwapped { plan } => self.swap_plan(*plan)?,
         }
         self.pump();
@@ -179,19 +184,30 @@ impl Core {
     /// What the rules ask for a file, from all that is known of it now.
     pub fn decide(&self, file: FileId) -> Option<Decision> {
         self.known(file).ok()?;
-        Some(
-            self.rules
-                .decide(&self.catalog.facts(file), &self.live_facts(file)),
-        )
+        Some(self.judge(file))
     }
 
     /// Every rule and condition with its verdict on a file.
     pub fn explain(&self, file: FileId) -> Option<Explanation> {
         self.known(file).ok()?;
-        Some(
-            self.rules
-                .explain(&self.catalog.facts(file), &self.live_facts(file)),
-        )
+        let live = self.live_facts(file);
+        Some(self.rules.explain(&self.catalog.facts(file), &live, &self.around))
+    }
+
+    /// Whether the first bytes of a file were recognized.
+    pub fn has_format(&self, file: FileId) -> bool {
+        let known = self.catalog.files.get(file.0 as usize);
+        known.is_some_and(|file| file.format.is_some())
+    }
+
+    /// What is known of job and machine.
+    pub fn around(&self) -> &FactSet {
+        &self.around
+    }
+
+    /// Who read lately.
+    pub fn readers(&self) -> Vec<u32> {
+        self.trail.readers().map(|reader| reader.0).collect()
     }
 
     /// What happened so far.
@@ -256,7 +272,10 @@ impl Core {
         self.catalog.add(facts);
         self.stats.files += 1;
         self.longest_block = self.longest_block.max(facts.size.min(self.plan.block_bytes));
-        let decision = self.rules.decide(facts, &LiveFacts::default());
+        if let Some(observer) = &mut self.observer {
+            observer.add(&facts.path, facts.size);
+        }
+        let decision = self.rules.decide(facts, &self.live_facts(file), &self.around);
         self.assign(file, decision)
     }
 
@@ -319,39 +338,76 @@ impl Core {
     }
 
     fn live_facts(&self, file: FileId) -> LiveFacts {
-        let known = &self.catalog.files[file.0 as usize];
-        let pattern = if known.contiguous >= PATTERN_READS {
-            Some(AccessPattern::Sequential)
-        } else if known.scattered >= PATTERN_READS {
-            Some(AccessPattern::Random)
-        } else {
-            None
-        };
-        LiveFacts {
-            pattern,
-            frequency: (known.reads > 0).then_some(u64::from(known.reads)),
-        }
+        let observer = self.observer.as_ref();
+        observer.map_or(LiveFacts::default(), |observer| observer.facts(file))
     }
 
-    /// Note how a file is read; decide anew when that changes a fact which some rule asks for.
-    fn observe(&mut self, extent: &Extent) -> Result<(), CoreError> {
-        let before = self.live_facts(extent.file);
-        let known = &mut self.catalog.files[extent.file.0 as usize];
-        if extent.offset == known.next_offset && known.reads > 0 {
-            known.contiguous = known.contiguous.saturating_add(1);
-            known.scattered = 0;
-        } else if extent.offset > 0 {
-            known.scattered = known.scattered.saturating_add(1);
-            known.contiguous = 0;
+    fn judge(&self, file: FileId) -> Decision {
+        let facts = self.catalog.facts(file);
+        self.rules.decide(&facts, &self.live_facts(file), &self.around)
+    }
+
+    fn judge_anew(&mut self, file: FileId) -> Result<(), CoreError> {
+        if self.catalog.files[file.0 as usize].is_dead {
+            return Ok(());
         }
-        known.next_offset = extent.end();
-        known.reads = known.reads.saturating_add(1);
-        let count = known.reads;
-        let after = self.live_facts(extent.file);
-        // frequency: at powers of two, or each read would cost a decision
-        if after.pattern != before.pattern || count.is_power_of_two() {
-            let decision = self.rules.decide(&self.catalog.facts(extent.file), &after);
-            self.assign(extent.file, decision)?;
+        let decision = self.judge(file);
+        self.assign(file, decision)
+    }
+
+    /// Note how a file is read; decide anew where that changes the verdict of some condition.
+    fn observe(&mut self, extent: &Extent, reader: ReaderId) -> Result<(), CoreError> {
+        let Some(observer) = &mut self.observer else {
+            return Ok(());
+        };
+        let read = ObservedRead {
+            file: extent.file,
+            reader,
+            offset: extent.offset,
+            length: extent.length,
+        };
+        let before = observer.facts(extent.file);
+        let folder_changed = observer.read(&read, |file| self.catalog.path(file));
+        let after = observer.facts(extent.file);
+        if self.rules.depend_on(&before, &after, &self.around) {
+            self.judge_anew(extent.file)?;
+        }
+        if folder_changed {
+            for file in self
+                .observer
+                .iter()
+                .flat_map(|seen| seen.folder_members(extent.file))
+                .collect::<Vec<_>>()
+            {
+                self.judge_anew(file)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn recognized(&mut self, file: FileId, format: KnownFormat) -> Result<(), CoreError> {
+        self.catalog.files[file.0 as usize].format = Some(format);
+        if self.rules.need_content() {
+            self.judge_anew(file)?;
+        }
+        Ok(())
+    }
+
+    /// Take over what is known of job and machine; decide anew what that can change.
+    fn facts_changed(&mut self, facts: FactSet) -> Result<(), CoreError> {
+        let before = std::mem::replace(&mut self.around, facts);
+        let reach = self.rules.reach_of(&before, &self.around);
+        for file in (0..self.catalog.files.len() as u32).map(FileId) {
+            let concerned = match reach {
+                Reach::None => break,
+                Reach::All => true,
+                Reach::Aged => self
+                    .rules
+                    .has_aged(&self.catalog.facts(file), &before, &self.around),
+            };
+            if concerned {
+                self.judge_anew(file)?;
+            }
         }
         Ok(())
     }
@@ -399,9 +455,7 @@ impl Core {
             });
             return Ok(());
         }
-        if self.has_live_rules {
-            self.observe(&extent)?;
-        }
+        self.observe(&extent, reader)?;
         let (goes_on, spent) = self.trail.follow(reader, &extent, &self.catalog);
         for slot in spent {
             self.spend(slot);
@@ -536,8 +590,15 @@ impl Core {
         if plan.observe != self.plan.observe {
             return Err(CoreError::Plan("what is observed changes: remount needed".into()));
         }
+        let needs_observer = rules.need_live_facts();
+        let fresh = (needs_observer && self.observer.is_none()).then(|| self.catalog.observer());
         let decisions: Vec<Decision> = (0..self.catalog.files.len() as u32)
-            .map(|file| rules.decide(&self.catalog.facts(FileId(file)), &self.live_facts(FileId(file))))
+            .map(FileId)
+            .map(|file| {
+                let observer = fresh.as_ref().or(self.observer.as_ref());
+                let live = observer.map_or(LiveFacts::default(), |seen| seen.facts(file));
+                rules.decide(&self.catalog.facts(file), &live, &self.around)
+            })
             .collect();
         let caches = decisions.iter().filter_map(|decision| decision.cache);
         for action in caches.collect::<Vec<_>>() {
@@ -553,7 +614,7 @@ impl Core {
         }
         self.decisions = DecisionTrace::new(plan.debug);
         self.plan = plan;
-        self.has_live_rules = rules.need_live_facts();
+        self.observer = fresh.or(self.observer.take()).filter(|_| needs_observer);
         self.rules = rules;
         self.classes.clear();
         self.prefetches.clear();

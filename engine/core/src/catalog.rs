@@ -1,8 +1,9 @@
 //! What the engine knows of files and their blocks: dense tables, grown on demand. Absent: decisions, budgets.
 
 use crate::eviction::Slot;
+use crate::observation::Observer;
 use crate::prefetch::BlockRef;
-use crate::{Extent, FetchId, FileFacts, FileId, Version};
+use crate::{Extent, FetchId, FileFacts, FileId, KnownFormat, Version};
 
 /// No class, no slot.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -66,11 +67,7 @@ pub(crate) struct File {
     pub(crate) is_dead: bool,
     /// Blocks of it that are silently held.
     pub(crate) silent_blocks: u32,
-    /// For live facts: end of the last read, contiguous and scattered reads in a row, reads seen.
-    pub(crate) next_offset: u64,
-    pub(crate) contiguous: u8,
-    pub(crate) scattered: u8,
-    pub(crate) reads: u32,
+    pub(crate) format: Option<KnownFormat>,
 }
 
 /// All files and blocks.
@@ -148,22 +145,33 @@ impl Catalog {
             order: NONE,
             is_dead: false,
             silent_blocks: 0,
-            next_offset: 0,
-            contiguous: 0,
-            scattered: 0,
-            reads: 0,
+            format: facts.format,
         });
+    }
+
+    pub(crate) fn path(&self, file: FileId) -> &[u8] {
+        let (start, length) = self.files[file.0 as usize].path;
+        &self.paths[start as usize..(start + length) as usize]
     }
 
     pub(crate) fn facts(&self, file: FileId) -> FileFacts {
         let known = &self.files[file.0 as usize];
-        let (start, length) = (known.path.0 as usize, known.path.1 as usize);
         FileFacts {
-            path: self.paths[start..start + length].to_vec(),
+            path: self.path(file).to_vec(),
             size: known.size,
             mtime_ns: known.mtime_ns,
             version: known.version,
+            format: known.format,
         }
+    }
+
+    /// An observer that knows all files, and of no read.
+    pub(crate) fn observer(&self) -> Observer {
+        let mut observer = Observer::default();
+        for file in (0..self.files.len() as u32).map(FileId) {
+            observer.add(self.path(file), self.files[file.0 as usize].size);
+        }
+        observer
     }
 
     pub(crate) fn slot(&self, block: BlockRef) -> Option<Slot> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Extent, FetchId, FileId, Plan, ReaderId, TicketId, Tier, Version};
+use crate::{Extent, FactSet, FetchId, FileId, KnownFormat, Plan, ReaderId, TicketId, Tier, Version};
 
 /// What is known of a file when it is first seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct FileFacts {
     pub mtime_ns: i64,
     /// Which content this is.
     pub version: Version,
+    /// What its first bytes told, where somebody saw them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<KnownFormat>,
 }
 
 /// An input of the core. The driver calls [`crate::Core::handle`] with each, in one total order.
@@ -94,6 +97,18 @@ pub enum Event {
     },
     /// The deadline asked for by [`crate::Core::poll_deadline`] has come.
     Tick,
+    /// The first bytes of a file were seen and tell its format.
+    Recognized {
+        /// The file.
+        file: FileId,
+        /// What they tell.
+        format: KnownFormat,
+    },
+    /// Job or machine are other than they were: all that is known of them now, in place of what was.
+    FactsChanged {
+        /// What is known.
+        facts: FactSet,
+    },
     /// A new recipe takes effect between two events.
     PlanSwapped {
         /// The compiled recipe.

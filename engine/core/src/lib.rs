@@ -19,6 +19,7 @@ pub mod eviction;
 mod fetching;
 mod filetype;
 pub mod journal;
+pub mod observation;
 mod order;
 mod plan;
 pub mod prefetch;
@@ -48,6 +49,6 @@ pub use plan::{
     ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
 };
 pub use registry::registry;
-pub use rules::{AccessPattern, LiveFacts, Rules};
+pub use rules::{AccessPattern, FactSet, LiveFacts, Rules};
 pub use stats::{Stats, Tally};
 pub use units::{Extent, FetchId, FileId, Nanos, ReaderId, TicketId, Version};

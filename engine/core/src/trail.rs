@@ -73,6 +73,11 @@ impl Trail {
         self.bytes
     }
 
+    /// Who is followed.
+    pub(crate) fn readers(&self) -> impl Iterator<Item = ReaderId> {
+        self.reading.keys().copied()
+    }
+
     /// A READ came: whether it goes on where an earlier one was, and the blocks that are spent by what it tells.
     pub(crate) fn follow(
         &mut self,
@@ -218,6 +223,7 @@ mod tests {
                 size,
                 mtime_ns: 0,
                 version: Version(1),
+                format: None,
             });
             catalog.ensure_slot(FileId(number as u32), 0);
         }

@@ -83,6 +83,7 @@ impl World {
                 size: *size,
                 mtime_ns: 0,
                 version: Version(1),
+                format: None,
             };
             world.tell(Event::Seen {
                 file: FileId(number as u32),

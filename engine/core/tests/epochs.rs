@@ -63,6 +63,7 @@ impl Job {
                 size: FILE_BYTES,
                 mtime_ns: 0,
                 version: Version(1),
+                format: None,
             };
             job.tell(Event::Seen {
                 file: FileId(number),

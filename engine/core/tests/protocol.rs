@@ -74,6 +74,7 @@ impl World {
                 size,
                 mtime_ns: 0,
                 version: Version(1),
+                format: None,
             };
             world.tell(Event::Seen {
                 file: FileId(number as u32),
@@ -512,6 +513,7 @@ fn a_journal_of_the_same_events_has_the_same_effects() {
                 size: 50_000,
                 mtime_ns: 0,
                 version: Version(1),
+                format: None,
             };
             core.handle(
                 Event::Seen {

@@ -19,8 +19,8 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use fuser::{Errno, Notifier, ReplyData};
 use mlopt_core::{
-    Core, CoreError, Effect, Event, Extent, FetchId, FileId, LiveFacts, Nanos, Observe, Plan, Priority,
-    ReaderId, Rules, Stats, TicketId,
+    Core, CoreError, Effect, Event, Extent, FactSet, FetchId, FileId, LiveFacts, Nanos, Observe, Plan,
+    Priority, ReaderId, Rules, Stats, TicketId,
 };
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -343,6 +343,24 @@ impl Driver {
         self.inner.lock().core.decisions()
     }
 
+    /// Tell the core what is known of job and machine now.
+    pub fn set_facts(self: &Arc<Self>, facts: FactSet) {
+        let mut step = Step::default();
+        let mut inner = self.inner.lock();
+        // nothing changed: no event, so that the journal does not grow by itself
+        if *inner.core.around() != facts {
+            self.tell(&mut inner, Event::FactsChanged { facts }, &mut step);
+        }
+        self.finish(inner, step);
+    }
+
+    /// Threads that read lately, oldest ids first.
+    pub fn readers(&self) -> Vec<u32> {
+        let mut readers = self.inner.lock().core.readers();
+        readers.sort_unstable();
+        readers
+    }
+
     /// What the core counted.
     pub fn core_stats(&self) -> Stats {
         self.inner.lock().core.stats()
@@ -500,7 +518,9 @@ impl Inner {
 
     /// How long the kernel may believe what it was told of a file.
     fn timeout_of(&self, facts: &mlopt_core::FileFacts) -> Duration {
-        let decision = self.rules.decide(facts, &LiveFacts::default());
+        let decision = self
+            .rules
+            .decide(facts, &LiveFacts::default(), self.core.around());
         match decision.cache {
             Some(cache) if cache.immutable => FOREVER,
             Some(cache) => timeout_of(cache.staleness_ns.unwrap_or(self.plan.staleness_ns)),

@@ -209,6 +209,7 @@ impl Nodes {
                 size: attributes.size,
                 mtime_ns: attributes.mtime_ns,
                 version: attributes.version(),
+                format: None,
             };
             (file, facts)
         });

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::unbounded;
 use fuser::{BackgroundSession, Config, Session, SessionACL};
-use mlopt_core::Plan;
+use mlopt_core::{FactSet, Plan};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
@@ -47,6 +47,9 @@ pub struct SessionOptions {
     pub warden: Option<Vec<String>>,
     /// Where to journal.
     pub journal: Option<PathBuf>,
+    /// What is known of job and machine at the start.
+    #[serde(default)]
+    pub facts: FactSet,
 }
 
 /// Why a session did not start or end.
@@ -111,6 +114,7 @@ impl MountSession {
             pushes,
             invalidations,
         )?);
+        driver.set_facts(options.facts.clone());
         let mut kernel = KernelMount::new(&MountSpec {
             mountpoint: mountpoint.to_owned(),
             fsname: options.fsname.clone().into(),
@@ -203,6 +207,16 @@ impl MountSession {
     /// When the plan is not usable on this mount; the old one stays.
     pub fn reload(&self, plan: Plan) -> Result<(), SessionError> {
         Ok(self.driver.reload(plan)?)
+    }
+
+    /// Tell what is known of job and machine now.
+    pub fn set_facts(&self, facts: FactSet) {
+        self.driver.set_facts(facts);
+    }
+
+    /// Threads that read lately.
+    pub fn readers(&self) -> Vec<u32> {
+        self.driver.readers()
     }
 
     /// All counters and gauges as JSON.

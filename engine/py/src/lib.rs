@@ -6,6 +6,7 @@ mod emulator;
 mod error;
 mod filetype;
 mod mount;
+mod observe;
 mod probe;
 mod replay;
 mod rules;
@@ -33,6 +34,8 @@ mod _native {
     use crate::mount::{
         MountSession, cached_bytes, clear_dead_mount, mounted_at, replay_journal, serve_warden,
     };
+    #[pymodule_export]
+    use crate::observe::observe_reads;
     #[pymodule_export]
     use crate::probe::{MemoryFiles, StorageProber};
     #[pymodule_export]

@@ -52,6 +52,19 @@ impl MountSession {
         py.detach(|| self.session.reload(plan)).map_err(from_session)
     }
 
+    /// Hand over what is known of job and machine now, in place of what was.
+    fn set_facts(&self, py: Python<'_>, facts_json: &str) -> PyResult<()> {
+        let facts = serde_json::from_str(facts_json)
+            .map_err(|error| MloptError::new_err(format!("facts: {error}")))?;
+        py.detach(|| self.session.set_facts(facts));
+        Ok(())
+    }
+
+    /// Threads that read lately.
+    fn readers(&self, py: Python<'_>) -> Vec<u32> {
+        py.detach(|| self.session.readers())
+    }
+
     #[getter]
     fn is_served(&self, py: Python<'_>) -> bool {
         py.detach(|| self.session.is_served())

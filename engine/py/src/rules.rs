@@ -1,7 +1,7 @@
 //! The rule evaluator for Python: judge files, check single conditions, list what the language has. Absent: logic.
 
 use mlopt_core::rules::{FACTS, OPERATORS};
-use mlopt_core::{CoreError, FORMATS, FileFacts, FileType, LiveFacts, Plan, Version, rules};
+use mlopt_core::{CoreError, FORMATS, FactSet, FileFacts, FileType, LiveFacts, Plan, Version, rules};
 use pyo3::prelude::*;
 use serde_json::json;
 
@@ -24,32 +24,38 @@ impl Rules {
     }
 
     /// Decide what happens to a file.
-    #[pyo3(signature = (path, size_bytes, live_json=None))]
+    #[pyo3(signature = (path, size_bytes, live_json=None, facts_json=None))]
     fn decide(
         &self,
         py: Python<'_>,
         path: Vec<u8>,
         size_bytes: u64,
         live_json: Option<&str>,
+        facts_json: Option<&str>,
     ) -> PyResult<String> {
         py.detach(|| {
-            let decision = self.inner.decide(&file(path, size_bytes), &live(live_json)?);
+            let decision =
+                self.inner
+                    .decide(&file(path, size_bytes), &live(live_json)?, &around(facts_json)?);
             to_json(&decision)
         })
         .map_err(from_core)
     }
 
     /// Decide, and say why.
-    #[pyo3(signature = (path, size_bytes, live_json=None))]
+    #[pyo3(signature = (path, size_bytes, live_json=None, facts_json=None))]
     fn explain(
         &self,
         py: Python<'_>,
         path: Vec<u8>,
         size_bytes: u64,
         live_json: Option<&str>,
+        facts_json: Option<&str>,
     ) -> PyResult<String> {
         py.detach(|| {
-            let explanation = self.inner.explain(&file(path, size_bytes), &live(live_json)?);
+            let explanation =
+                self.inner
+                    .explain(&file(path, size_bytes), &live(live_json)?, &around(facts_json)?);
             to_json(&explanation)
         })
         .map_err(from_core)
@@ -59,11 +65,11 @@ impl Rules {
     fn decide_repeatedly(&self, py: Python<'_>, path: Vec<u8>, size_bytes: u64, times: usize) -> usize {
         py.detach(|| {
             let facts = file(path, size_bytes);
-            let live = LiveFacts::default();
+            let (live, around) = (LiveFacts::default(), FactSet::default());
             (0..times)
                 .map(|_| {
                     self.inner
-                        .decide(std::hint::black_box(&facts), &live)
+                        .decide(std::hint::black_box(&facts), &live, &around)
                         .applied
                         .len()
                 })
@@ -99,12 +105,19 @@ fn file(path: Vec<u8>, size: u64) -> FileFacts {
         size,
         mtime_ns: 0,
         version: Version(0),
+        format: None,
     }
 }
 
 fn live(json: Option<&str>) -> Result<LiveFacts, CoreError> {
     json.map_or(Ok(LiveFacts::default()), |text| {
         serde_json::from_str(text).map_err(|error| CoreError::Plan(format!("live facts: {error}")))
+    })
+}
+
+fn around(json: Option<&str>) -> Result<FactSet, CoreError> {
+    json.map_or(Ok(FactSet::default()), |text| {
+        serde_json::from_str(text).map_err(|error| CoreError::Plan(format!("facts: {error}")))
     })
 }
 

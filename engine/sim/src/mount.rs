@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use mlopt_core::{
-    Core, CoreError, Effect, Event, Extent, FairQueue, FetchClass, FetchId, FileId, Nanos, Observe, Plan,
-    Priority, ReaderId, Rules, ServedFrom, TicketId,
+    Core, CoreError, Effect, Event, Extent, FactSet, FairQueue, FetchClass, FetchId, FileId, LiveFacts,
+    Nanos, Observe, Plan, Priority, ReaderId, Rules, ServedFrom, TicketId,
 };
 use rustc_hash::FxHashMap;
 
@@ -72,24 +72,26 @@ pub(crate) struct Mount {
 
 impl Mount {
     /// Mount the plan over the files: all of them are listed at the start, as the walk does.
-    pub(crate) fn new(plan: &Plan, job: &Workload) -> Result<Mount, CoreError> {
+    pub(crate) fn new(plan: &Plan, facts: &FactSet, job: &Workload) -> Result<Mount, CoreError> {
         let rules = Rules::compile(plan)?;
         let mut core = Core::new(plan.clone())?;
+        let around = facts.clone();
+        core.handle(Event::FactsChanged { facts: around }, Nanos(0))?;
         let mut entry_ttl = Vec::with_capacity(job.files.len());
         let mut first_block = Vec::with_capacity(job.files.len());
         let mut blocks = 0_u32;
-        for (number, facts) in job.files.iter().enumerate() {
-            let decision = rules.decide(facts, &mlopt_core::LiveFacts::default());
+        for (number, file) in job.files.iter().enumerate() {
+            let decision = rules.decide(file, &LiveFacts::default(), facts);
             entry_ttl.push(match &decision.cache {
                 Some(cache) if cache.immutable => NEVER,
                 Some(cache) => cache.staleness_ns.unwrap_or(plan.staleness_ns),
                 None => plan.staleness_ns,
             });
             first_block.push(blocks);
-            blocks += facts.size.div_ceil(plan.block_bytes) as u32;
+            blocks += file.size.div_ceil(plan.block_bytes) as u32;
             let event = Event::Seen {
                 file: FileId(number as u32),
-                facts: facts.clone(),
+                facts: file.clone(),
             };
             core.handle(event, Nanos(0))?;
         }

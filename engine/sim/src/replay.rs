@@ -171,7 +171,7 @@ impl<'a> Replay<'a> {
                 held_pages: 0,
                 order: VecDeque::new(),
             },
-            FrontSpec::Mount(plan) => Front::Mount(Box::new(Mount::new(plan, job)?)),
+            FrontSpec::Mount(plan) => Front::Mount(Box::new(Mount::new(plan, &scenario.facts, job)?)),
             bound => Front::Bound(misses_of(job, bound)),
         };
         let window = match &front {

@@ -1,6 +1,6 @@
 //! What a replay is asked: storage, costs, cores, and what stands between job and storage. Absent: the job.
 
-use mlopt_core::Plan;
+use mlopt_core::{FactSet, Plan};
 use serde::Deserialize;
 
 use crate::device::StorageModel;
@@ -78,4 +78,7 @@ pub struct Scenario {
     pub daemon_threads: usize,
     /// Metadata requests to the source that come with each fetch (open, validator).
     pub fetch_metadata_requests: u32,
+    /// What is known of job and machine.
+    #[serde(default)]
+    pub facts: FactSet,
 }

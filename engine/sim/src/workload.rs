@@ -255,5 +255,6 @@ pub fn file_facts(path: Vec<u8>, size: u64, mtime_ns: i64) -> FileFacts {
         size,
         mtime_ns,
         version: Version(size ^ mtime_ns as u64),
+        format: None,
     }
 }

@@ -54,7 +54,7 @@ impl FileType {
     ];
 
     /// The name that recipes use.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             FileType::Model => "model",
             FileType::Dataset => "dataset",

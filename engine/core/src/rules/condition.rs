@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::facts::{FACTS, FactInfo, FileView};
+use super::facts::{FACTS, FactInfo};
 use super::operators::{self, EXISTS, Test};
+use super::view::View;
 use crate::ConditionSpec;
 
 /// What a condition says of a file.
@@ -21,6 +22,8 @@ pub enum Verdict {
 
 pub(super) struct Condition {
     pub(super) fact: &'static FactInfo,
+    /// Its place in [`FACTS`].
+    index: usize,
     pub(super) weight: f64,
     pub(super) required: bool,
     /// `Some(expected)` for the operator that asks whether the fact is known.
@@ -30,15 +33,17 @@ pub(super) struct Condition {
 
 impl Condition {
     pub(super) fn compile(spec: &ConditionSpec) -> Result<Condition, String> {
-        let fact = FACTS
+        let index = FACTS
             .iter()
-            .find(|fact| fact.name == spec.fact)
+            .position(|fact| fact.name == spec.fact)
             .ok_or_else(|| format!("unknown fact '{}'", spec.fact))?;
+        let fact = &FACTS[index];
         if !(0.0..=1.0).contains(&spec.weight) {
             return Err(format!("weight {} is outside 0..1", spec.weight));
         }
         Ok(Condition {
             fact,
+            index,
             weight: spec.weight,
             required: spec.required,
             exists: if spec.op == EXISTS {
@@ -50,8 +55,13 @@ impl Condition {
         })
     }
 
-    pub(super) fn verdict(&self, view: &FileView<'_>) -> Verdict {
-        let value = self.fact.read.and_then(|read| read(view));
+    /// Whether time alone changes its verdict.
+    pub(super) fn is_about_age(&self) -> bool {
+        self.fact.name == "file.age"
+    }
+
+    pub(super) fn verdict(&self, view: &View<'_>) -> Verdict {
+        let value = view.value(self.index);
         let holds = match (self.exists, value) {
             (Some(expected), value) => value.is_some() == expected,
             (None, Some(value)) => self.test.holds(value),
@@ -61,8 +71,8 @@ impl Condition {
     }
 
     /// The fact's value, for people.
-    pub(super) fn actual(&self, view: &FileView<'_>) -> Option<Value> {
-        let value = self.fact.read.and_then(|read| read(view));
+    pub(super) fn actual(&self, view: &View<'_>) -> Option<Value> {
+        let value = view.value(self.index);
         value.map(super::facts::Fact::to_json)
     }
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::facts::FileView;
-use super::{FACTS, FactSource, LiveFacts, Rules, Verdict};
+use super::view::{NO_FILE, View};
+use super::{FACTS, FactSet, FactSource, LiveFacts, Rules, Verdict};
 use crate::action::{AppliedRule, Decision};
 use crate::{FileFacts, Match};
 
@@ -52,7 +52,7 @@ pub struct RuleReport {
 /// A decision with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// What is known of the file before it is read, by name.
+    /// Every fact that is known, by name.
     pub facts: Map<String, Value>,
     /// What happens.
     pub decision: Decision,
@@ -61,9 +61,45 @@ pub struct Explanation {
 }
 
 impl Rules {
+    /// Whether a rule fires for a file, and what each of its conditions says.
+    pub fn verdicts(
+        &self,
+        rule: usize,
+        file: &FileFacts,
+        live: &LiveFacts,
+        around: &FactSet,
+    ) -> (bool, Vec<Verdict>) {
+        let view = View::new(file, live, around);
+        let rule = &self.rules[rule];
+        let (_, fires) = rule.judge(|condition| condition.verdict(&view));
+        let verdicts = rule.conditions.iter().map(|condition| condition.verdict(&view));
+        (fires, verdicts.collect())
+    }
+
+    /// A rule's conditions as they were written into the plan.
+    pub fn conditions_of(&self, rule: usize) -> &[crate::ConditionSpec] {
+        &self.specs[rule].conditions
+    }
+
+    /// Facts that a rule asks for and that are unknown for every file.
+    pub fn unknown_facts(&self, rule: usize, around: &FactSet, is_observed: bool) -> Vec<&'static str> {
+        let live = LiveFacts::default();
+        let view = View::new(&NO_FILE, &live, around);
+        let observed = ["access.pattern", "access.frequency"];
+        let conditions = self.rules[rule].conditions.iter();
+        let mut names: Vec<&str> = conditions
+            .filter(|condition| condition.fact.source != FactSource::File)
+            .filter(|condition| !(is_observed && observed.contains(&condition.fact.name)))
+            .filter(|condition| condition.actual(&view).is_none())
+            .map(|condition| condition.fact.name)
+            .collect();
+        names.dedup();
+        names
+    }
+
     /// Decide, and say why.
-    pub fn explain(&self, file: &FileFacts, live: &LiveFacts) -> Explanation {
-        let view = FileView::new(file, live);
+    pub fn explain(&self, file: &FileFacts, live: &LiveFacts, around: &FactSet) -> Explanation {
+        let view = View::new(file, live, around);
         let mut rules = Vec::with_capacity(self.rules.len());
         let mut fired = Vec::new();
         for (index, (rule, spec)) in self.rules.iter().zip(&self.specs).enumerate() {
@@ -97,9 +133,8 @@ impl Rules {
         for applied in &decision.applied {
             rules[applied.rule].applied = true;
         }
-        let known = FACTS.iter().filter(|fact| fact.source == FactSource::File);
-        let named = known.filter_map(|fact| {
-            let value = fact.read.and_then(|read| read(&view))?;
+        let named = FACTS.iter().enumerate().filter_map(|(index, fact)| {
+            let value = view.value(index)?;
             Some((fact.name.to_owned(), value.to_json()))
         });
         Explanation {

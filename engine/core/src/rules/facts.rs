@@ -1,19 +1,17 @@
-//! What conditions can ask about: the list of facts, and their values for one file. Absent: how live values are
-//! measured (drivers).
-
-use std::cell::OnceCell;
+//! What conditions can ask about: the list of facts. Absent: how they are measured (drivers, `observation`), and their
+//! values for one file (`view`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::FileFacts;
-use crate::filetype::{FileType, LONGEST_NAME, extension_of, name_of};
+use super::view::{self, View};
+use crate::filetype::FileType;
 
-/// How the reads of one file follow one another.
+/// How reads follow one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessPattern {
-    /// Each read starts where the last one ended.
+    /// Each read starts where the last one ended; or the files of a folder in one order.
     Sequential,
     /// No order.
     Random,
@@ -33,7 +31,7 @@ impl AccessPattern {
     ];
 
     /// The name that recipes use.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             AccessPattern::Sequential => "sequential",
             AccessPattern::Random => "random",
@@ -68,12 +66,25 @@ pub enum FactKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactSource {
-    /// Known when the file is first seen.
+    /// The file itself.
     File,
     /// Observed while the file is used.
     Live,
-    /// Nothing measures it yet: always unknown.
-    Unmeasured,
+    /// The job: its processes, or a trace.
+    Job,
+    /// The machine.
+    Host,
+}
+
+/// The words that a fact can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// Any.
+    Any,
+    /// What is measured here; a person may hand in others.
+    Known(&'static [&'static str]),
+    /// No other.
+    Only(&'static [&'static str]),
 }
 
 /// One entry of the list of facts.
@@ -83,18 +94,30 @@ pub struct FactInfo {
     pub name: &'static str,
     /// What its values are.
     pub kind: FactKind,
+    /// Of a number: bytes, s, bytes/s, 1/s, or 1 for a count.
+    pub unit: Option<&'static str>,
     /// Where they come from.
     pub source: FactSource,
-    /// One sentence, with the unit.
+    /// When the value is taken anew.
+    pub refresh: &'static str,
+    /// The words that it can be.
+    #[serde(serialize_with = "list_words")]
+    pub words: Words,
+    /// Whether people may hand in other words.
+    pub is_open: bool,
+    /// Whether something measures it; otherwise it is unknown until it is handed in.
+    pub is_measured: bool,
+    /// One sentence.
     pub summary: &'static str,
+    /// What is known of it where nobody handed a value in.
     #[serde(skip)]
-    pub(super) read: Option<ReadFact>,
+    pub(super) read: ReadFact,
 }
 
-pub(super) type ReadFact = for<'v> fn(&'v FileView<'_>) -> Option<Fact<'v>>;
+pub(super) type ReadFact = for<'v> fn(&'v View<'_>) -> Option<Fact<'v>>;
 
 /// The value of a fact for one file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fact<'a> {
     Text(&'a [u8]),
     Number(u64),
@@ -110,173 +133,200 @@ impl Fact<'_> {
     }
 }
 
-/// Every fact that a condition may name.
-pub static FACTS: &[FactInfo] = &[
-    fact(
-        "file.path",
-        FactKind::Text,
-        FactSource::File,
-        "Path relative to the source.",
-        |view| Some(Fact::Text(view.path)),
-    ),
-    fact(
-        "file.name",
-        FactKind::Text,
-        FactSource::File,
-        "Last component of the path.",
-        |view| Some(Fact::Text(view.name)),
-    ),
-    fact(
-        "file.extension",
-        FactKind::Word,
-        FactSource::File,
-        "What follows the last dot of the name; empty without one.",
-        |view| Some(Fact::Text(view.extension())),
-    ),
-    fact(
-        "file.size",
-        FactKind::Number,
-        FactSource::File,
-        "Size [bytes].",
-        |view| Some(Fact::Number(view.size)),
-    ),
-    fact(
-        "file.type",
-        FactKind::Word,
-        FactSource::File,
-        "Kind of file, from its name: model, dataset, checkpoint, config, tensor, log, tokenizer, index, unknown.",
-        |view| Some(Fact::Text(view.file_type().name().as_bytes())),
-    ),
-    fact(
-        "access.pattern",
-        FactKind::Word,
-        FactSource::Live,
-        "How reads of the file follow one another: sequential, random, strided, shuffled.",
-        |view| {
-            view.live
-                .pattern
-                .map(|pattern| Fact::Text(pattern.name().as_bytes()))
-        },
-    ),
-    fact(
-        "access.frequency",
-        FactKind::Number,
-        FactSource::Live,
-        "Reads seen so far [1].",
-        |view| view.live.frequency.map(Fact::Number),
-    ),
-    unmeasured("access.batch_size", FactKind::Number, "Samples per batch [1]."),
-    unmeasured(
-        "workload.type",
-        FactKind::Word,
-        "What the job does: training, inference, preprocessing.",
-    ),
-    unmeasured(
-        "workload.framework",
-        FactKind::Word,
-        "The framework of the job, as pytorch.",
-    ),
-    unmeasured("workload.phase", FactKind::Word, "Phase of training."),
-    unmeasured("workload.batch_size", FactKind::Number, "Samples per batch [1]."),
-    unmeasured("workload.epoch", FactKind::Number, "Number of the epoch [1]."),
-    unmeasured(
-        "workload.model_size",
-        FactKind::Number,
-        "Size of the model [bytes].",
-    ),
-    unmeasured(
-        "workload.dataset_size",
-        FactKind::Number,
-        "Size of the data set [bytes].",
-    ),
-    unmeasured("workload.process_id", FactKind::Number, "Process that reads [1]."),
-    unmeasured("file.mime_type", FactKind::Word, "MIME type."),
-    unmeasured("system.gpu_count", FactKind::Number, "GPUs of the machine [1]."),
-    unmeasured(
-        "system.gpu_memory",
-        FactKind::Number,
-        "Memory of the GPUs [bytes].",
-    ),
-    unmeasured(
-        "system.available_memory",
-        FactKind::Number,
-        "Memory free for use [bytes].",
-    ),
-    unmeasured(
-        "system.network_bandwidth",
-        FactKind::Number,
-        "Bandwidth of the network [bytes/s].",
-    ),
-    unmeasured(
-        "system.storage_iops",
-        FactKind::Number,
-        "Operations that the storage does [1/s].",
-    ),
+/// What a file is never asked twice.
+const AT_SIGHT: &str = "when the file is first seen";
+/// What first bytes may correct.
+const BY_CONTENT: &str = "when the file is first seen, and when its first bytes were";
+const AT_READS: &str = "with each read that the mount sees";
+const AT_START: &str = "when the job's processes were looked at, every 30 s";
+const EVERY_30_S: &str = "every 30 s";
+const ONCE: &str = "when mounting";
+const NEVER: &str = "never: --fact or a trace gives it";
+
+const TYPES: [&str; FileType::ALL.len()] = {
+    let mut names = [""; FileType::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = FileType::ALL[index].name();
+        index += 1;
+    }
+    names
+};
+const PATTERNS: [&str; AccessPattern::ALL.len()] = {
+    let mut names = [""; AccessPattern::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = AccessPattern::ALL[index].name();
+        index += 1;
+    }
+    names
+};
+const WORKLOADS: &[&str] = &["training", "inference", "preprocessing", "evaluation"];
+const FRAMEWORKS: &[&str] = &[
+    "pytorch",
+    "tensorflow",
+    "jax",
+    "huggingface",
+    "lightning",
+    "webdataset",
+    "mosaicml",
+    "mxnet",
+    "onnx",
+];
+const PHASES: &[&str] = &[
+    "initialization",
+    "training",
+    "validation",
+    "evaluation",
+    "checkpointing",
 ];
 
-const fn fact(
+/// Every fact that a condition may name.
+#[rustfmt::skip]
+pub static FACTS: &[FactInfo] = &[
+    // what a file is
+    text("file.path", "Path relative to the source.", view::path),
+    text("file.name", "Last component of the path.", view::name),
+    word("file.extension", FactSource::File, AT_SIGHT, Words::Any, "What follows the last dot of the name; empty without one.", view::extension),
+    number("file.size", "bytes", FactSource::File, AT_SIGHT, "Size.", view::size),
+    word("file.type", FactSource::File, BY_CONTENT, Words::Only(&TYPES), "Kind of file, from first bytes where they are known, else from the name.", view::file_type),
+    word("file.format", FactSource::File, BY_CONTENT, Words::Any, "Format, as safetensors, parquet or jpeg; unknown where nothing tells.", view::format),
+    word("file.framework", FactSource::File, BY_CONTENT, Words::Known(FRAMEWORKS), "The framework that writes such files, where only one does.", view::framework),
+    word("file.mime_type", FactSource::File, BY_CONTENT, Words::Any, "MIME type, where one is in use.", view::mime_type),
+    number("file.age", "s", FactSource::File, EVERY_30_S, "Time since the last change.", view::age),
+    // how it is used
+    word("access.pattern", FactSource::Live, AT_READS, Words::Only(&PATTERNS), "How reads follow one another, inside a long file or from file to file of a folder.", view::pattern),
+    number("access.frequency", "1", FactSource::Live, AT_READS, "Reads seen so far.", view::frequency),
+    number("access.batch_size", "1", FactSource::Live, "from a trace, or as workload.batch_size", "Files per batch.", view::batch_size),
+    // by whom
+    given_word("workload.type", FactSource::Job, Words::Known(WORKLOADS), AT_START, "What the job does."),
+    given_word("workload.framework", FactSource::Job, Words::Known(FRAMEWORKS), AT_START, "The framework that the job has loaded."),
+    given_word("workload.phase", FactSource::Job, Words::Known(PHASES), NEVER, "What the job does now."),
+    given("workload.batch_size", "1", FactSource::Job, AT_START, "Samples per batch."),
+    given("workload.epoch", "1", FactSource::Job, NEVER, "Number of the epoch, from 0."),
+    given("workload.model_size", "bytes", FactSource::Job, NEVER, "Size of the model."),
+    given("workload.dataset_size", "bytes", FactSource::Job, NEVER, "Size of the data set."),
+    given("workload.process_id", "1", FactSource::Job, AT_START, "Process that reads."),
+    given("workload.rank", "1", FactSource::Job, AT_START, "Rank of a distributed job's process (RANK)."),
+    given("workload.world_size", "1", FactSource::Job, AT_START, "Processes of a distributed job (WORLD_SIZE)."),
+    given("workload.workers", "1", FactSource::Job, AT_START, "Processes or threads that read data."),
+    // on what
+    given("system.available_memory", "bytes", FactSource::Host, EVERY_30_S, "Memory free for use; at most what the control group leaves."),
+    given("system.total_memory", "bytes", FactSource::Host, EVERY_30_S, "All memory, or the control group's limit if less."),
+    given("system.memory_limit", "bytes", FactSource::Host, EVERY_30_S, "Limit of the control group; unknown where nothing limits."),
+    given("system.cpu_count", "1", FactSource::Host, EVERY_30_S, "CPUs that may be used: affinity and the control group's quota count."),
+    given("system.gpu_count", "1", FactSource::Host, ONCE, "GPUs; unknown where neither NVML nor the driver tells."),
+    given("system.gpu_memory", "bytes", FactSource::Host, ONCE, "Memory of all GPUs; unknown without NVML."),
+    given("system.network_bandwidth", "bytes/s", FactSource::Host, ONCE, "Throughput of the source, from a probe file."),
+    given("system.storage_iops", "1/s", FactSource::Host, ONCE, "Requests that the source serves, from a probe file."),
+    given("system.time", "s", FactSource::Host, EVERY_30_S, "Seconds since the Unix epoch, which ages are told from."),
+];
+
+impl FactInfo {
+    /// The words beside which it can be no other.
+    pub(super) fn closed_words(&self) -> Option<&'static [&'static str]> {
+        match self.words {
+            Words::Only(words) => Some(words),
+            Words::Any | Words::Known(_) => None,
+        }
+    }
+}
+
+fn list_words<S: serde::Serializer>(words: &Words, serializer: S) -> Result<S::Ok, S::Error> {
+    match words {
+        Words::Any => serializer.serialize_none(),
+        Words::Known(words) | Words::Only(words) => words.serialize(serializer),
+    }
+}
+
+const fn text(name: &'static str, summary: &'static str, read: ReadFact) -> FactInfo {
+    FactInfo {
+        name,
+        kind: FactKind::Text,
+        unit: None,
+        source: FactSource::File,
+        refresh: AT_SIGHT,
+        words: Words::Any,
+        is_open: true,
+        is_measured: true,
+        summary,
+        read,
+    }
+}
+
+const fn word(
     name: &'static str,
-    kind: FactKind,
     source: FactSource,
+    refresh: &'static str,
+    words: Words,
     summary: &'static str,
     read: ReadFact,
 ) -> FactInfo {
     FactInfo {
         name,
-        kind,
+        kind: FactKind::Word,
+        unit: None,
         source,
+        refresh,
+        words,
+        is_open: !matches!(words, Words::Only(_)),
+        is_measured: true,
         summary,
-        read: Some(read),
+        read,
     }
 }
 
-const fn unmeasured(name: &'static str, kind: FactKind, summary: &'static str) -> FactInfo {
+const fn number(
+    name: &'static str,
+    unit: &'static str,
+    source: FactSource,
+    refresh: &'static str,
+    summary: &'static str,
+    read: ReadFact,
+) -> FactInfo {
     FactInfo {
         name,
-        kind,
-        source: FactSource::Unmeasured,
+        kind: FactKind::Number,
+        unit: Some(unit),
+        source,
+        refresh,
+        words: Words::Any,
+        is_open: true,
+        is_measured: true,
         summary,
-        read: None,
+        read,
     }
 }
 
-/// A file as conditions see it: parts of the path found once, words in lower case.
-pub(super) struct FileView<'a> {
-    path: &'a [u8],
-    name: &'a [u8],
-    size: u64,
-    live: &'a LiveFacts,
-    extension: [u8; LONGEST_NAME],
-    extension_length: usize,
-    file_type: OnceCell<FileType>,
+/// A word that is unknown unless it is handed in, be it by who measures it.
+const fn given_word(
+    name: &'static str,
+    source: FactSource,
+    words: Words,
+    refresh: &'static str,
+    summary: &'static str,
+) -> FactInfo {
+    FactInfo {
+        is_measured: !is_never(refresh),
+        ..word(name, source, refresh, words, summary, view::nothing)
+    }
 }
 
-impl<'a> FileView<'a> {
-    pub(super) fn new(facts: &'a FileFacts, live: &'a LiveFacts) -> FileView<'a> {
-        let name = name_of(&facts.path);
-        let mut view = FileView {
-            path: &facts.path,
-            name,
-            size: facts.size,
-            live,
-            extension: [0; LONGEST_NAME],
-            extension_length: 0,
-            file_type: OnceCell::new(),
-        };
-        let written = extension_of(name).unwrap_or_default();
-        if let Some(buffer) = view.extension.get_mut(..written.len()) {
-            buffer.copy_from_slice(written);
-            buffer.make_ascii_lowercase();
-            view.extension_length = written.len();
-        }
-        view
+/// A number of that kind.
+const fn given(
+    name: &'static str,
+    unit: &'static str,
+    source: FactSource,
+    refresh: &'static str,
+    summary: &'static str,
+) -> FactInfo {
+    FactInfo {
+        is_measured: !is_never(refresh),
+        ..number(name, unit, source, refresh, summary, view::nothing)
     }
+}
 
-    fn extension(&self) -> &[u8] {
-        &self.extension[..self.extension_length]
-    }
-
-    fn file_type(&self) -> FileType {
-        *self.file_type.get_or_init(|| FileType::of_path(self.path))
-    }
+/// The text itself cannot be compared in a constant.
+const fn is_never(refresh: &str) -> bool {
+    refresh.len() == NEVER.len()
 }

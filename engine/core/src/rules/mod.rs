@@ -12,19 +12,22 @@
 
 mod condition;
 mod explain;
+mod fact_set;
 mod facts;
 mod number;
 mod operators;
+mod view;
 
 use std::cmp::Ordering;
 
 use condition::Condition;
-use facts::FileView;
 use serde_json::Value;
+use view::{NO_FILE, View};
 
 pub use condition::Verdict;
 pub use explain::{ConditionReport, Explanation, RuleReport};
-pub use facts::{AccessPattern, FACTS, FactInfo, FactKind, FactSource, LiveFacts};
+pub use fact_set::FactSet;
+pub use facts::{AccessPattern, FACTS, FactInfo, FactKind, FactSource, LiveFacts, Words};
 pub use operators::{OPERATORS, OperatorInfo, ValueShape};
 
 use crate::action::{AppliedRule, Composed, Decision, Patch};
@@ -57,6 +60,17 @@ pub fn check_condition(fact: &str, op: &str, value: Value) -> Result<(), String>
     Condition::compile(&spec).map(|_| ())
 }
 
+/// Which files a change of facts concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// None: no verdict differs.
+    None,
+    /// Those that passed an age; see [`Rules::has_aged`].
+    Aged,
+    /// All.
+    All,
+}
+
 /// A plan's rules, ready to judge files.
 pub struct Rules {
     rules: Vec<Rule>,
@@ -78,15 +92,66 @@ impl Rules {
         })
     }
 
-    /// Whether some condition asks for what is observed while files are used; otherwise a file's decision is final.
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.rules.iter().flat_map(|rule| &rule.conditions)
+    }
+
+    /// Whether some condition asks for what is observed while files are used.
     pub fn need_live_facts(&self) -> bool {
-        let mut conditions = self.rules.iter().flat_map(|rule| &rule.conditions);
-        conditions.any(|condition| condition.fact.source == FactSource::Live)
+        self.conditions()
+            .any(|condition| condition.fact.source == FactSource::Live)
+    }
+
+    /// Whether some condition asks for what first bytes can tell.
+    pub fn need_content(&self) -> bool {
+        const TOLD: [&str; 4] = ["file.type", "file.format", "file.framework", "file.mime_type"];
+        self.conditions()
+            .any(|condition| TOLD.contains(&condition.fact.name))
+    }
+
+    /// Whether a change of what was observed of a file can change its decision.
+    pub fn depend_on(&self, before: &LiveFacts, after: &LiveFacts, around: &FactSet) -> bool {
+        let views = (
+            View::new(&NO_FILE, before, around),
+            View::new(&NO_FILE, after, around),
+        );
+        self.differ(&views, |source| source == FactSource::Live)
+    }
+
+    /// Whose decisions a change of job and machine can change.
+    pub fn reach_of(&self, before: &FactSet, after: &FactSet) -> Reach {
+        let live = LiveFacts::default();
+        let views = (
+            View::new(&NO_FILE, &live, before),
+            View::new(&NO_FILE, &live, after),
+        );
+        if self.differ(&views, |source| source != FactSource::File) {
+            Reach::All
+        } else if before.time_s != after.time_s && self.conditions().any(Condition::is_about_age) {
+            Reach::Aged
+        } else {
+            Reach::None
+        }
+    }
+
+    /// Whether a file passed an age that some condition names.
+    pub fn has_aged(&self, file: &FileFacts, before: &FactSet, after: &FactSet) -> bool {
+        let live = LiveFacts::default();
+        let (before, after) = (View::new(file, &live, before), View::new(file, &live, after));
+        self.conditions()
+            .filter(|condition| condition.is_about_age())
+            .any(|condition| condition.verdict(&before) != condition.verdict(&after))
+    }
+
+    fn differ(&self, views: &(View<'_>, View<'_>), asks: impl Fn(FactSource) -> bool) -> bool {
+        self.conditions()
+            .filter(|condition| asks(condition.fact.source))
+            .any(|condition| condition.verdict(&views.0) != condition.verdict(&views.1))
     }
 
     /// Decide what happens to a file.
-    pub fn decide(&self, file: &FileFacts, live: &LiveFacts) -> Decision {
-        let view = FileView::new(file, live);
+    pub fn decide(&self, file: &FileFacts, live: &LiveFacts, around: &FactSet) -> Decision {
+        let view = View::new(file, live, around);
         let mut applied = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
             let (score, fires) = rule.judge(|condition| condition.verdict(&view));

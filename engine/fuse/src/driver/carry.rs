@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use fuser::{Errno, INodeNo};
-use mlopt_core::{Effect, Event, Extent, FetchClass, FetchId, FileId, Priority, ServedFrom, TicketId};
+use mlopt_core::{
+    Effect, Event, Extent, FIRST_BYTES, FetchClass, FetchId, FileId, KnownFormat, Priority, ServedFrom,
+    TicketId,
+};
 
 use super::{Action, Block, Driver, Fetch, Inner, Invalidation, Overdue, PendingRead, Push, Step};
 use crate::buffers::{AlignedBuffer, PAGE};
@@ -294,6 +297,19 @@ impl Driver {
         self.finish(inner, step);
     }
 
+    /// Look at the first bytes of a file when they come, where some rule asks what they tell.
+    fn recognize(self: &Arc<Self>, inner: &mut Inner, extent: Extent, step: &mut Step) {
+        let file = extent.file;
+        if extent.offset != 0 || !inner.rules.need_content() || inner.core.has_format(file) {
+            return;
+        }
+        let first = inner.held.get(&file).and_then(|held| held.get(&0));
+        let seen = first.map(|block| &block[..block.len().min(FIRST_BYTES)]);
+        if let Some(format) = seen.and_then(KnownFormat::of_content) {
+            self.tell(inner, Event::Recognized { file, format }, step);
+        }
+    }
+
     fn end_fetch(self: &Arc<Self>, inner: &mut Inner, id: FetchId, fetch: Fetch, step: &mut Step) {
         if let Some(errno) = fetch.failed {
             self.tell(inner, Event::FetchFailed { id, errno }, step);
@@ -306,6 +322,7 @@ impl Driver {
                 inner.held_bytes -= old.len() as u64;
             }
         }
+        self.recognize(inner, fetch.extent, step);
         let bytes = fetch.extent.length;
         self.tell(inner, Event::FetchDone { id, bytes }, step);
     }
