@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,18 +15,30 @@ from mlopt_engine.errors import InvalidInputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from recipes import Recipe
     from recipes.glossary import Entry
 
 
 @with_layers
 def command(
     word: Annotated[
-        str | None, typer.Argument(metavar="WORD", help="What to explain. [default: list the topics]")
+        str | None,
+        typer.Argument(metavar="WORD|FILE", help="What to explain. [default: list the topics]"),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
             "-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe: its rules."
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--source", metavar="DIR", help="What rules see a FILE's path relative to."),
+    ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fact", metavar="KEY=VALUE", help="What if, for a FILE; 'mlopt explain facts' lists them."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -39,16 +52,22 @@ def command(
     mlopt explain cache
     mlopt explain train-images -r tuned.yaml
     mlopt explain facts
+    mlopt explain ./data/train/1.jpg -r tuned.yaml --source ./data
 
     Without a word: the topics. With a topic, such as 'actions' or 'codes': the list. One word can mean
-    several things; all are shown.
+    several things; all are shown. A path is explained as a file: what it is, what each rule made of it, and
+    what a mount would do with it.
 
     Parameters
     ----------
     word : str, optional
         What to explain.
     recipe : str, optional
-        Whose rules and templates are meant; those of the library if omitted.
+        Whose rules and templates are meant; those of the library if omitted, for a file those of ``default``.
+    source : Path, optional
+        The directory that rules see a file's path relative to.
+    fact : list of str, optional
+        What is known of job and machine, for a file.
     as_json : bool
         Machine-readable.
     layers : LayerOptions
@@ -67,25 +86,31 @@ def command(
     from recipes.glossary import KINDS, entries, lookup
 
     chosen = layers.resolve(recipe) if recipe or layers.to_dict() else None
-    topics = {kind: [entry.name for entry in entries(kind, chosen)] for kind in [word] if kind in KINDS}
     found: list[Entry] = []
-    if word is None:
-        topics = {kind: [entry.name for entry in entries(kind, chosen)] for kind in KINDS}
-    elif topics:
+    topics = {kind: [entry.name for entry in entries(kind, chosen)] for kind in KINDS if word in (None, kind)}
+    told = None
+    if word in KINDS:
         found = entries(word, chosen)
-    else:
-        found = lookup(word, chosen)
-        if not found:
+    elif word is not None:
+        found = [] if "/" in word else lookup(word, chosen)
+        told = None if found else _file(word, chosen, source, fact or [])
+        if not found and told is None:
             raise _unknown(word, chosen)
+    if told is None and (source or fact):
+        raise InvalidInputError("--source and --fact are for a file", where=word or "WORD", do="Name a file")
     report = Report(
         "explain",
-        {"word": word, "recipe": recipe, "layers": layers.to_dict()},
-        {"topics": topics, "entries": [asdict(entry) for entry in found]},
+        {"word": word, "recipe": recipe, "layers": layers.to_dict()}
+        | {"source": str(source) if source else None, "facts": fact or []},
+        {"topics": topics, "entries": [asdict(entry) for entry in found], "file": told},
     )
 
     def render(console: Console) -> None:
         if word is None:
             _render_topics(console, topics)
+        elif told is not None:
+            for sentence in told["sentences"]:
+                console.print(sentence, markup=False, soft_wrap=True)
         elif topics:
             _render_list(console, found)
         else:
@@ -94,6 +119,26 @@ def command(
 
     emit(report, as_json=as_json, render=render)
     return 0
+
+
+def _file(name: str, recipe: Recipe | None, source: Path | None, facts: list[str]) -> dict[str, Any] | None:
+    """Explain a file, if the word names one."""
+    from mlopt_cli.workflows.explain_file import explain_file
+    from mlopt_cli.workflows.given_facts import facts_here, parse_facts
+    from recipes import load
+
+    path = Path(name)
+    if path.is_dir():
+        raise InvalidInputError(
+            "is a directory", where=name, do=f"See 'mlopt test-rules {name}'", code="path"
+        )
+    if not (path.exists() or path.is_symlink()):
+        if "/" in name:
+            raise InvalidInputError("no such file", where=name, do="Name a file or a word", code="path")
+        return None
+    known = facts_here() | parse_facts(facts)
+    entry = explain_file(path, recipe or load("default"), source=source, facts=known)
+    return {key: entry[key] for key in ("path", "kind", "size", "sentences")}
 
 
 def _unknown(word: str, recipe: Any) -> InvalidInputError:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlopt_cli.sizes import format_size
 from mlopt_cli.workflows.judge_files import JudgeQuestion, judge_files
 from mlopt_cli.workflows.rule_words import value_text
+
+if TYPE_CHECKING:
+    from recipes import Recipe
 
 #: Decisions do not depend on the budget; the plan needs one [bytes].
 ANY_BUDGET_BYTES = 1 << 30
@@ -33,7 +36,7 @@ _OPERATORS = {
 
 def explain_file(
     path: Path,
-    recipe: str = "default",
+    recipe: Recipe,
     *,
     source: Path | None = None,
     facts: dict[str, str | int] | None = None,
@@ -44,8 +47,8 @@ def explain_file(
     ----------
     path : Path
         The file.
-    recipe : str
-        File, or name of a recipe that ships.
+    recipe : Recipe
+        Whose rules.
     source : Path, optional
         The directory that rules see the path relative to; the file's own folder if omitted.
     facts : dict, optional
@@ -59,12 +62,12 @@ def explain_file(
     Raises
     ------
     InvalidInputError
-        When recipe or path cannot be used.
+        When the path cannot be used.
     """
     import recipes
     from mlopt_cli.workflows.given_facts import facts_here
 
-    plan = recipes.compile_plan(recipes.load(recipe), memory_bytes=ANY_BUDGET_BYTES)
+    plan = recipes.compile_plan(recipe, memory_bytes=ANY_BUDGET_BYTES)
     question = JudgeQuestion(
         plan.json,
         path,

@@ -1,6 +1,7 @@
 """``mlopt explain``: words, topics, and what is none."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,35 @@ def test_rules_of_layers_name_their_own_file(capfd: pytest.CaptureFixture[str]) 
     text = said(capfd, "pytorch_tensor_prefetch", "-r", "lru", "--framework", "pytorch")
     assert "origin: pytorch" in text
     assert "(framework)" in text
+
+
+def test_a_path_is_explained_as_a_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "train" / "1.jpg"
+    path.parent.mkdir()
+    path.write_bytes(b"x" * 100)
+    text = said(capfd, str(path), "-r", "shuffled-images", "--source", str(tmp_path))
+    assert text.startswith("train/1.jpg is a file of 100 B")
+    assert "Rule 'train-images' applies" in text
+
+
+def test_a_word_wins_over_a_file_of_its_name_unless_a_slash_says_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cache").write_text("x")
+    (tmp_path / "other").write_text("x")
+    assert said(capfd, "cache").startswith("cache (action)")
+    assert said(capfd, "./cache").startswith("cache is a file")
+    assert said(capfd, "other").startswith("other is a file")
+
+
+def test_what_is_no_file_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(tmp_path)]) == 2
+    assert f"See 'mlopt test-rules {tmp_path}'" in capfd.readouterr().err
+    assert main(["explain", f"{tmp_path}/x"]) == 2
+    assert "no such file" in capfd.readouterr().err
+    assert main(["explain", "cache", "--fact", "system.gpu_count=8"]) == 2
+    assert "--source and --fact are for a file" in capfd.readouterr().err
 
 
 def test_an_unknown_word_is_a_usage_error_with_a_suggestion(capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import recipes
 from mlopt_cli.workflows.explain_file import explain_file
 
 RECIPE = """\
@@ -26,7 +27,10 @@ def test_a_file_is_explained_in_words(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a.pth").write_bytes(b"x" * 2048)
     found = explain_file(
-        tmp_path / "models" / "a.pth", str(tmp_path / "r.yaml"), source=tmp_path, facts={"system.time": 5}
+        tmp_path / "models" / "a.pth",
+        recipes.load(str(tmp_path / "r.yaml")),
+        source=tmp_path,
+        facts={"system.time": 5},
     )
     assert found["path"] == "models/a.pth"
     assert found["sentences"] == [
@@ -41,6 +45,6 @@ def test_a_file_is_explained_in_words(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_never_treated(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    found = explain_file(tmp_path / "pipe")
+    found = explain_file(tmp_path / "pipe", recipes.load("default"))
     said = "pipe is no regular file (special): a mount shows it and never treats it."
     assert found["sentences"] == [said]

@@ -45,6 +45,7 @@ LINES: tuple[str, ...] = (
     "explain MLO103",
     "explain lru",
     "explain facts",
+    "explain {data}/train/001.bin -r shuffled-images --source {data} --fact system.gpu_count=8",
     "explain train-images -r shuffled-images",
     "validate lru --set debug=true",
     "config show -r lru --set seed=3",
