@@ -335,6 +335,8 @@ class RunningReplay:
         Where the files are.
     speed : float or None
         2 halves CPU times and waits; None leaves them out.
+    holds : bool
+        Stand still behind each epoch, in time that is not counted, until `go_on`.
     paths : list of bytes
         Files, relative to the directory.
     worker, op, file, offset, length, cpu_ns, wait_ns, epoch, batch : ndarray, shape (n,)
@@ -359,6 +361,7 @@ class RunningReplay:
         directory: str | PathLike[str],
         speed: float | None,
         *,
+        holds: bool = ...,
         paths: list[bytes],
         worker: NDArray[Any],
         op: NDArray[Any],
@@ -375,6 +378,12 @@ class RunningReplay:
     ) -> None: ...
     def progress(self) -> float:
         """Return the share of accesses done [1]."""
+
+    def held(self) -> int | None:
+        """Return the epoch behind whose end it stands still, None while it runs."""
+
+    def go_on(self) -> None:
+        """Let it go on."""
 
     def cancel(self) -> None:
         """End soon."""

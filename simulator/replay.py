@@ -188,6 +188,10 @@ def _outcome(scenario: Scenario, runs: list[dict[str, Any]]) -> Outcome:
         epoch_hit_ratio=per_epoch(
             lambda epoch: sum(epoch[name] for name in hits) / max(1, epoch["reads"]), statistics.median
         ),
+        epoch_hit_ratio_by_bytes=per_epoch(
+            lambda epoch: (epoch["resident_bytes"] + epoch["prefetched_bytes"]) / max(1, epoch["bytes"]),
+            statistics.median,
+        ),
         source_bytes=[int(n) for n in per_epoch(lambda epoch: epoch["source_bytes"], statistics.median)],
         source_requests=[
             int(n) for n in per_epoch(lambda epoch: epoch["source_requests"], statistics.median)

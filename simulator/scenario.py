@@ -112,6 +112,8 @@ class Outcome:
         Bytes on pages that were held or prefetched, of all bytes read after the first epoch [1].
     epoch_hit_ratio : list of float
         Hits of both kinds by reads, for each epoch [1].
+    epoch_hit_ratio_by_bytes : list of float
+        The same by bytes.
     source_bytes : list of int
         Read from the source in each epoch [bytes].
     source_requests : list of int
@@ -146,6 +148,7 @@ class Outcome:
     prefetched_ratio: float
     hit_ratio_by_bytes: float
     epoch_hit_ratio: list[float]
+    epoch_hit_ratio_by_bytes: list[float]
     source_bytes: list[int]
     source_requests: list[int]
     stall_s: float

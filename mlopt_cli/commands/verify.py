@@ -16,6 +16,8 @@ from mlopt_cli.sizes import format_size, parse_size
 from mlopt_engine.errors import InvalidInputError, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from simulator.storage import StorageModel
@@ -105,8 +107,9 @@ def command(
         )  # fmt: skip
         bar.update(task, description="predicting")
         predicted = list(sweep(base, {name: partial(_same, text) for name, text in plans.items()}, [size]))
+        epoch_bytes = verify.epoch_bytes(job)
         spec = verify.VerifySpec(
-            trace, source, size, plans, model.keeps_page_cache, repeat, words or [],
+            trace, source, size, plans, model.keeps_page_cache, repeat, words or [], sum(epoch_bytes),
             lambda name, share: bar.update(task, description=f"measuring {name}", completed=share),
         )  # fmt: skip
         if demo.can_mount():
@@ -119,7 +122,10 @@ def command(
         report.warn("assumed", text)
     for code, message in found.notes:
         report.warn(code, message)
-    rows = [verify.row_dict(row, found.runs.get(row.recipe, []), is_command=bool(words)) for row in predicted]
+    rows = [
+        verify.row_dict(row, found.runs.get(row.recipe, []), epoch_bytes, is_command=bool(words))
+        for row in predicted
+    ]
     report.result = {"rows": rows, "compares": "total" if words else "steady epoch"}
     emit(report, as_json=as_json, render=lambda console: _render(console, rows, is_command=bool(words)))
     return 0
@@ -157,23 +163,31 @@ def _storage(name: str, source: Path, job: Workload, report: Report) -> StorageM
 def _render(console: Console, rows: list[dict[str, Any]], *, is_command: bool) -> None:
     from rich.table import Table
 
-    what = "whole run" if is_command else "epoch after the first"
-    console.print(f"predicted | measured, seconds per {what}; MiB from the source in the whole run")
+    what = "of the whole run" if is_command else "per epoch after the first"
+    console.print(f"predicted | measured, {what}")
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in ("recipe", "memory", "time", "error", "spread", "source MiB"):
+    for name in ("recipe", "memory", "seconds", "error", "spread", "hits", "source MiB"):
         table.add_column(name, justify="left" if name == "recipe" else "right", no_wrap=True)
     for row in rows:
         table.add_row(
             row["recipe"],
             format_size(row["memory_bytes"]) if row["memory_bytes"] else "",
-            _pair(row, "seconds_s", "{:.2f}"),
+            _pair(row, lambda side: f"{side['seconds_s']:.2f}"),
             "" if row["error_ratio"] is None else f"{row['error_ratio']:+.0%}",
             "" if row["spread_ratio"] is None else f"{row['spread_ratio']:.0%}",
-            _pair(row, "source_bytes", "{:.1f}", MIB),
+            _pair(row, lambda side: "-" if side["hit_ratio"] is None else f"{side['hit_ratio']:.0%}"),
+            _pair(row, _source_mib),
         )
     console.print(table)
 
 
-def _pair(row: dict[str, Any], key: str, form: str, unit: float = 1.0) -> str:
-    values = [(row[side] or {}).get(key) for side in ("predicted", "measured")]
-    return " | ".join("-" if value is None else form.format(value / unit) for value in values)
+def _pair(row: dict[str, Any], write: Callable[[dict[str, Any]], str]) -> str:
+    return " | ".join("-" if row[side] is None else write(row[side]) for side in ("predicted", "measured"))
+
+
+def _source_mib(side: dict[str, Any]) -> str:
+    served = side["source_bytes"]
+    if not served:
+        return "-"
+    steady = served[1:] or served
+    return f"{sum(steady) / len(steady) / MIB:.1f}"

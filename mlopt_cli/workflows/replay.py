@@ -64,6 +64,7 @@ def replay(
     speed: float | None = 1.0,
     *,
     on_progress: Callable[[float], None] | None = None,
+    on_epoch: Callable[[int], None] | None = None,
 ) -> ReplayResult:
     """Do a recorded job's reads again: same readers, same order, same work between.
 
@@ -78,6 +79,8 @@ def replay(
         2 halves CPU times and waits; None leaves them out.
     on_progress : callable, optional
         Told the share done [1] about every 100 ms.
+    on_epoch : callable, optional
+        Called behind each epoch with its number; the next begins when it returns, and no time counts.
 
     Returns
     -------
@@ -105,12 +108,12 @@ def replay(
             do="Name the directory that holds the recorded files",
         )
     try:
-        running = _start(workload, directory, speed)
+        running = _start(workload, directory, speed, holds=on_epoch is not None)
     except OSError as error:
         raise InvalidInputError(
             f"DIR cannot be opened: {error.strerror}", where=str(directory), do="Check its mode and mount"
         ) from error
-    result = _shaped(_finish(running, on_progress), workload)
+    result = _shaped(_finish(running, on_progress, on_epoch), workload)
     if result.errors == result.accesses:
         path, reason = result.problems[0]
         raise RefusedError(
@@ -122,11 +125,12 @@ def replay(
     return result
 
 
-def _start(workload: Workload, directory: Path, speed: float | None) -> _native.RunningReplay:
+def _start(workload: Workload, directory: Path, speed: float | None, *, holds: bool) -> _native.RunningReplay:
     consumer = workload.consumer
     return _native.RunningReplay(
         directory,
         speed,
+        holds=holds,
         paths=[path or b"." for path in workload.files.path],  # the source itself has an empty name
         worker=np.ascontiguousarray(workload.worker, np.uint32),
         op=np.ascontiguousarray(workload.op, np.uint8),
@@ -151,10 +155,17 @@ def _signed(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.ascontiguousarray(values, np.int64)
 
 
-def _finish(running: _native.RunningReplay, on_progress: Callable[[float], None] | None) -> dict[str, Any]:
+def _finish(
+    running: _native.RunningReplay,
+    on_progress: Callable[[float], None] | None,
+    on_epoch: Callable[[int], None] | None,
+) -> dict[str, Any]:
     """Wait; an interrupt ends the replay's threads before it goes on."""
     try:
-        while (outcome := running.wait(0.1)) is None:
+        while (outcome := running.wait(0.1 if on_epoch is None else 0.02)) is None:
+            if on_epoch is not None and (epoch := running.held()) is not None:
+                on_epoch(epoch)
+                running.go_on()
             if on_progress is not None:
                 on_progress(running.progress())
     except BaseException:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlopt_cli.workflows.memory_cgroup import MemoryCgroup, is_available, memory_cgroup
+from mlopt_cli.workflows.measured_run import (
+    Count,
+    Measurement,
+    OutOfMemoryError,
+    Task,
+    run,
+    served_by,
+    served_under,
+)
+from mlopt_cli.workflows.memory_cgroup import is_available, memory_cgroup
 from mlopt_cli.workflows.probe import daemon_of
-from mlopt_engine.errors import InvalidInputError, RefusedError
+from mlopt_engine.errors import InvalidInputError
 from simulator.sweep import PAGE_CACHE, SOURCE, Row
 from traces.workload import OP_READ
 
@@ -30,37 +36,7 @@ if TYPE_CHECKING:
 
 #: CPU time of others above this share of the cores makes a measurement worthless [1].
 FOREIGN_RATIO = 0.15
-#: How often a running measurement is looked at [s].
-_POLL_SECONDS = 0.05
-_STOP_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One run of the job.
-
-    Attributes
-    ----------
-    epoch_s : list of float
-        Time of each epoch; empty for a command of the user's, which has no epochs that are seen [s].
-    total_s : float
-        The whole run [s].
-    source_bytes : int or None
-        Read from the source in the whole run; None where nobody counts [bytes].
-    foreign_ratio : float
-        CPU time of others, as a share of all cores [1].
-    """
-
-    epoch_s: list[float]
-    total_s: float
-    source_bytes: int | None
-    foreign_ratio: float
-
-    @property
-    def seconds(self) -> float:
-        """Mean time of the epochs after the first, or of the whole run of a command [s]."""
-        rest = self.epoch_s[1:] or self.epoch_s or [self.total_s]
-        return sum(rest) / len(rest)
+_TOO_SMALL = "the kernel killed the job in a memory cgroup of the budget and what the job itself needs"
 
 
 @dataclass(frozen=True)
@@ -83,6 +59,8 @@ class VerifySpec:
         Runs of each row.
     command : list of str
         The user's command; empty for a replay.
+    recorded_bytes : int
+        Bytes that the job read when it was recorded [bytes].
     advance : callable
         Told the row that is measured and the share done [1].
     """
@@ -94,6 +72,7 @@ class VerifySpec:
     keeps_page_cache: bool
     repeat: int
     command: list[str]
+    recorded_bytes: int
     advance: Callable[[str, float], None]
 
 
@@ -143,6 +122,26 @@ def check_files(workload: Workload, directory: Path) -> None:
         )
 
 
+def epoch_bytes(workload: Workload) -> list[int]:
+    """Sum up what a job read.
+
+    Parameters
+    ----------
+    workload : Workload
+        The job.
+
+    Returns
+    -------
+    list of int
+        By epoch [bytes].
+    """
+    reads = workload.op == OP_READ
+    found = np.bincount(
+        workload.epoch[reads], weights=workload.length[reads], minlength=len(workload.epoch_seconds)
+    )
+    return [int(size) for size in found]
+
+
 def measure(spec: VerifySpec) -> Verified:
     """Measure each row, the rows in turn, so that slow drifts of the machine fall on all of them.
 
@@ -165,11 +164,15 @@ def measure(spec: VerifySpec) -> Verified:
     with _terminated_as_interrupted():
         rows = dict(_rows(spec, found))
         for turn in range(2 * spec.repeat):
-            for name, once in rows.items():
+            for name, once in list(rows.items()):
                 done = found.runs.setdefault(name, [])
                 if turn < spec.repeat or len(_quiet(done)) < spec.repeat:
                     spec.advance(name, turn / (2 * spec.repeat))
-                    done.append(once())
+                    try:
+                        done.append(once())
+                    except OutOfMemoryError:
+                        del rows[name]
+                        found.notes.append(("not-measured", f"{name}: {_TOO_SMALL}"))
     for name, done in found.runs.items():
         quiet = _quiet(done)
         if len(quiet) < len(done):
@@ -183,7 +186,9 @@ def measure(spec: VerifySpec) -> Verified:
     return found
 
 
-def row_dict(row: Row, runs: list[Measurement], *, is_command: bool) -> dict[str, Any]:
+def row_dict(
+    row: Row, runs: list[Measurement], epoch_bytes: list[int], *, is_command: bool
+) -> dict[str, Any]:
     """Put a row's prediction and measurement side by side.
 
     Parameters
@@ -192,6 +197,8 @@ def row_dict(row: Row, runs: list[Measurement], *, is_command: bool) -> dict[str
         The prediction.
     runs : list of Measurement
         Its runs; empty when it was not measured.
+    epoch_bytes : list of int
+        Bytes that the recorded job read in each epoch [bytes].
     is_command : bool
         Whether the user's command was run: then whole runs are compared, else steady epochs.
 
@@ -199,15 +206,18 @@ def row_dict(row: Row, runs: list[Measurement], *, is_command: bool) -> dict[str
     -------
     dict
         The row of ``simulate`` with ``predicted``, ``measured``, ``error_ratio`` (predicted / measured - 1)
-        and ``spread_ratio`` (longest less shortest run by the median).
+        and ``spread_ratio`` (longest less shortest run by the median). Either side has ``seconds_s``, and
+        ``hit_ratio`` by bytes about the same epochs; ``source_bytes`` by epoch, of a command's run the sum.
     """
     outcome = row.outcome
     predicted = sum(outcome.epoch_s) if is_command else outcome.steady_epoch_s
+    total = sum(outcome.source_bytes)
     document = row.to_dict() | {
         "predicted": {
             "seconds_s": predicted,
             "total_s": sum(outcome.epoch_s),
-            "source_bytes": sum(outcome.source_bytes),
+            "source_bytes": [total] if is_command else outcome.source_bytes,
+            "hit_ratio": _mean_hits(outcome.epoch_hit_ratio_by_bytes, epoch_bytes, from_first=is_command),
         },
         "measured": None,
         "error_ratio": None,
@@ -216,26 +226,27 @@ def row_dict(row: Row, runs: list[Measurement], *, is_command: bool) -> dict[str
     if not runs:
         return document
     times = [run.seconds for run in runs]
-    served = [run.source_bytes for run in runs if run.source_bytes is not None]
+    served = [run.epoch_source_bytes for run in runs if run.epoch_source_bytes is not None]
+    hits = [run.hit_ratio for run in runs if run.hit_ratio is not None]
     middle = median(times)
     document["measured"] = {
         "seconds_s": middle,
         "total_s": median(run.total_s for run in runs),
-        "source_bytes": int(median(served)) if served else None,
-        "runs": [
-            {
-                "epoch_s": run.epoch_s,
-                "total_s": run.total_s,
-                "source_bytes": run.source_bytes,
-                "foreign_ratio": run.foreign_ratio,
-            }
-            for run in runs
-        ],
+        "source_bytes": [int(median(each)) for each in zip(*served, strict=True)] if served else None,
+        "hit_ratio": median(hits) if hits else None,
+        "runs": [run.to_dict() for run in runs],
     }
     if middle > 0:
         document["spread_ratio"] = (max(times) - min(times)) / middle
         document["error_ratio"] = predicted / middle - 1
     return document
+
+
+def _mean_hits(ratios: list[float], epoch_bytes: list[int], *, from_first: bool) -> float:
+    """Weigh the epochs by what they read; the first, which has no reuse, counts for whole runs only."""
+    first = 0 if from_first or len(ratios) == 1 else 1
+    pairs = list(zip(ratios, epoch_bytes, strict=False))[first:]
+    return sum(ratio * size for ratio, size in pairs) / max(1, sum(size for _, size in pairs))
 
 
 def _quiet(runs: list[Measurement]) -> list[Measurement]:
@@ -259,20 +270,33 @@ def _rows(spec: VerifySpec, found: Verified) -> Iterator[tuple[str, Callable[[],
         yield name, lambda plan=plan: _under(spec, plan)  # type: ignore[misc]
 
 
+def _task(spec: VerifySpec, directory: Path) -> Task:
+    """Describe the job on a directory, with the source's own counter."""
+    replay = [sys.executable, "-P", "-m", "mlopt_cli.workflows.stepped_replay"]
+    daemon = daemon_of(spec.directory)
+    return Task(
+        words=[*spec.command] or [*replay, str(spec.trace), str(directory)],
+        is_replay=not spec.command,
+        recorded_bytes=spec.recorded_bytes,
+        count=lambda: served_by(spec.directory),
+        helpers=[] if daemon is None else [daemon],
+    )
+
+
 def _plain(spec: VerifySpec, anonymous: list[int] | None) -> Measurement:
+    task = _task(spec, spec.directory)
     if anonymous is None:
-        return _timed(spec, _words(spec, spec.directory), None, lambda: _served(spec.directory))
+        return run(task)
     with memory_cgroup("mlopt-verify") as group:
         _forget_pages(spec.directory)
-        words = _words(spec, spec.directory)
-        return _timed(spec, words, None, lambda: _served(spec.directory), group, anonymous)
+        return run(replace(task, group=group, anonymous=anonymous))
 
 
 def _limited(spec: VerifySpec, limit: int) -> Measurement:
     with memory_cgroup("mlopt-verify-cache") as group:
         group.limit(limit)
         _forget_pages(spec.directory)
-        return _timed(spec, _words(spec, spec.directory), None, lambda: _served(spec.directory), group)
+        return run(replace(_task(spec, spec.directory), group=group))
 
 
 def _under(spec: VerifySpec, plan_json: str) -> Measurement:
@@ -286,11 +310,13 @@ def _under(spec: VerifySpec, plan_json: str) -> Measurement:
         mountpoint = Path(tempfile.mkdtemp(prefix="mlopt-verify-mount-"))
         try:
             with mounted(spec.directory, mountpoint, plan_json) as mount:
-                return _timed(
-                    spec,
-                    _words(spec, mountpoint),
-                    mount.pid,
-                    lambda: int(mount.status()["stats"]["source_read_bytes"]),
+                task = _task(spec, mountpoint)
+                return run(
+                    replace(
+                        task,
+                        count=lambda: served_under(mount.status()["stats"]),
+                        helpers=[*task.helpers, mount.pid],
+                    )
                 )
         finally:
             with contextlib.suppress(OSError):
@@ -308,98 +334,11 @@ def _launched(spec: VerifySpec, plan_json: str, scratch: Path) -> Measurement:
     )
     words = [sys.executable, "-P", "-c", program, str(spec.directory), str(scratch / "plan.json"), str(stats)]
 
-    def served() -> int:
-        return int(json.loads(stats.read_text())["source_read_bytes"]) if stats.exists() else 0
+    def count() -> Count:
+        return served_under(json.loads(stats.read_text())) if stats.exists() else Count(0, 0)
 
-    return _timed(spec, [*words, *spec.command], None, served)
-
-
-def _words(spec: VerifySpec, directory: Path) -> list[str]:
-    if spec.command:
-        return spec.command
-    return [sys.executable, "-P", "-m", "mlopt_cli.main", "replay", str(spec.trace), str(directory), "--json"]
-
-
-def _timed(
-    spec: VerifySpec,
-    words: list[str],
-    daemon: int | None,
-    served: Callable[[], int | None],
-    group: MemoryCgroup | None = None,
-    anonymous: list[int] | None = None,
-) -> Measurement:
-    """Run a command to its end, with the CPU time of everybody else beside it."""
-    helpers = [pid for pid in (daemon, daemon_of(spec.directory)) if pid is not None]
-    bytes_before = served()
-    busy, own, begun = _busy_s(), _own_s(helpers), time.monotonic()
-    output = _run(group.wrap(words) if group else words, group, anonymous, is_replay=not spec.command)
-    wall = time.monotonic() - begun
-    foreign = max(0.0, _busy_s() - busy - (_own_s(helpers) - own)) / (wall * (os.cpu_count() or 1))
-    bytes_after = served()
-    counted = None if bytes_before is None or bytes_after is None else bytes_after - bytes_before
-    if spec.command:
-        return Measurement([], wall, counted, foreign)
-    result = json.loads(output)["result"]
-    return Measurement(result["epoch_s"], result["total_s"], counted, foreign)
-
-
-def _run(
-    words: list[str], group: MemoryCgroup | None, anonymous: list[int] | None, *, is_replay: bool
-) -> bytes:
-    """Run a command; what a user's command prints goes to stderr, as stdout is for results."""
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as problems:
-        try:
-            process = subprocess.Popen(
-                words,
-                stdout=output if is_replay else sys.stderr.fileno(),
-                stderr=problems if is_replay else None,
-            )
-        except OSError as error:
-            raise InvalidInputError(
-                f"the command cannot be run: {error.strerror}",
-                where="CMD",
-                value=words[0],
-                do="Name a program",
-            ) from error
-        try:
-            while process.poll() is None:
-                if group is not None and anonymous is not None:
-                    anonymous.append(group.anonymous_bytes())
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_POLL_SECONDS)
-        except BaseException:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            raise
-        output.seek(0)
-        problems.seek(0)
-        if process.returncode != 0:
-            said = problems.read()[-500:].decode(errors="replace").strip()
-            what = "the replay" if is_replay else "the command"
-            raise RefusedError(
-                f"{what} ended with {process.returncode}" + (f": {said}" if said else ""),
-                where=" ".join(words[-3:]),
-                code="run-failed",
-            )
-        return output.read()
-
-
-def _served(directory: Path) -> int | None:
-    """Ask the emulator, when one of ours is the source, what it served [bytes]."""
-    from runtime import emulator
-
-    if daemon_of(directory) is None:
-        return None
-    place = directory.resolve()
-    mount = next((each for each in (place, *place.parents) if each.is_mount()), place)
-    try:
-        return int(emulator.Emulator(mount).status()["operations"]["read"]["bytes"])
-    except (KeyError, InvalidInputError):
-        return None
+    task = _task(spec, spec.directory)
+    return run(replace(task, around=words, count=count))
 
 
 def _forget_pages(directory: Path) -> None:
@@ -412,26 +351,6 @@ def _forget_pages(directory: Path) -> None:
                     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
                 finally:
                     os.close(file)
-
-
-def _busy_s() -> float:
-    """CPU time that all processes of this machine have used [s]."""
-    words = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
-    user, nice, system, _, _, *rest = (int(word) for word in words[1:9])
-    return (user + nice + system + sum(rest)) / float(os.sysconf("SC_CLK_TCK"))
-
-
-def _own_s(helpers: list[int]) -> float:
-    """CPU time of this process, of children that ended, and of the daemons that serve them [s]."""
-    total = 0.0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        used = resource.getrusage(who)
-        total += used.ru_utime + used.ru_stime
-    for pid in helpers:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
-    return total
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from mlopt_cli.main import main
+from mlopt_cli.workflows.memory_cgroup import is_available
+from runtime import emulator
 
 JOB = """
 import os, sys
@@ -66,7 +68,7 @@ def test_rows_have_predicted_and_measured_and_no_mount_is_left(
     before = mounts()
     words = ("--source", str(folder / "data"), "-r", "lru", "--memory", "64M", "--storage", "nfs")
     code, answer = ask(capsys, str(folder / "run.duckdb"), *words)
-    assert code == 0, answer
+    assert code == 0, answer.get("error")
     rows = {row["recipe"]: row for row in answer["result"]["rows"]}
     assert set(rows) == {"source", "page cache", "lru"}
     for name in ("source", "lru"):
@@ -75,7 +77,82 @@ def test_rows_have_predicted_and_measured_and_no_mount_is_left(
         assert all(len(run["epoch_s"]) == 3 for run in rows[name]["measured"]["runs"])
         assert math.isfinite(rows[name]["error_ratio"])
         assert rows[name]["spread_ratio"] >= 0
-    assert rows["lru"]["measured"]["source_bytes"] >= FILES * FILE_BYTES
+    cold, *warm = rows["lru"]["measured"]["source_bytes"]
+    assert cold >= FILES * FILE_BYTES
+    assert warm == [0, 0]
+    assert rows["lru"]["predicted"]["source_bytes"] == [FILES * FILE_BYTES, 0, 0]
+    assert rows["lru"]["predicted"]["hit_ratio"] == rows["lru"]["measured"]["hit_ratio"] == 1.0
+    notes = [warning["message"] for warning in answer["warnings"] if warning["code"] == "not-measured"]
+    if is_available():
+        assert not notes
+        assert rows["page cache"]["measured"]["seconds_s"] > 0
+    else:
+        assert "memory cgroup" in notes[0]
+    # nobody counts what a plain directory serves
+    assert rows["source"]["measured"]["source_bytes"] is None
+    assert {"epoch_s", "hit_ratio", "source_bytes", "source_requests", "bounds"} <= set(rows["lru"])
+    assert mounts() == before
+
+
+@pytest.mark.fuse
+@pytest.mark.strace
+def test_a_source_that_counts_shows_what_each_epoch_took(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse is missing or may not be opened")
+    spec = emulator.EmulatorSpec(latency_ns=1_000_000, bandwidth=100e6, concurrency=8, keep_cache=True)
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    with emulator.start(folder / "data", slow, spec):
+        # room for half of the files: the rest comes from the source in each epoch
+        words = ("--source", str(slow), "-r", "pin-all", "--memory", str(FILES * FILE_BYTES // 2))
+        code, answer = ask(capsys, str(folder / "run.duckdb"), *words)
+    assert code == 0, answer.get("error")
+    rows = {row["recipe"]: row for row in answer["result"]["rows"]}
+    whole = FILES * FILE_BYTES
+    assert rows["source"]["measured"]["source_bytes"][0] >= whole
+    pinned = rows["pin-all"]["measured"]
+    predicted = rows["pin-all"]["predicted"]
+    # one engine decides in both: what is held, and so what each epoch takes from the source, is the same
+    assert pinned["source_bytes"] == predicted["source_bytes"]
+    assert pinned["hit_ratio"] == pytest.approx(predicted["hit_ratio"])
+    assert 0.2 < pinned["hit_ratio"] < 0.5
+
+
+@pytest.mark.fuse
+@pytest.mark.strace
+def test_a_command_is_compared_as_a_whole_and_its_output_stays_off_stdout(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse is missing or may not be opened")
+    command = (sys.executable, str(folder / "job.py"), str(folder / "data"))
+    words = ("--source", str(folder / "data"), "-r", "lru", "--memory", "64M", "--storage", "nfs")
+    code, answer = ask(capsys, str(folder / "run.duckdb"), *words, "--", *command)
+    assert code == 0, answer.get("error")
+    assert answer["result"]["compares"] == "total"
+    rows = {row["recipe"]: row for row in answer["result"]["rows"]}
+    ours = rows["lru"]
+    assert ours["predicted"]["seconds_s"] == ours["predicted"]["total_s"]
+    assert len(ours["measured"]["runs"]) >= 2
+    assert all(run["epoch_s"] == [] for run in ours["measured"]["runs"])
+    # each file once from the source, in three epochs
+    assert ours["measured"]["source_bytes"] == [FILES * FILE_BYTES]
+    assert ours["measured"]["hit_ratio"] == pytest.approx(2 / 3, abs=0.01)
+    assert ours["predicted"]["hit_ratio"] == pytest.approx(2 / 3, abs=0.01)
+
+
+@pytest.mark.fuse
+@pytest.mark.strace
+def test_a_command_that_fails_is_said_with_its_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse is missing or may not be opened")
+    before = mounts()
+    words = ("--source", str(folder / "data"), "-r", "lru", "--storage", "nfs", "--", "false")
+    code, answer = ask(capsys, str(folder / "run.duckdb"), *words)
+    assert code == 1, answer.get("error")
+    assert "ended with 1" in answer["error"]["what"]
     assert mounts() == before
 
 

@@ -20,7 +20,8 @@ def row(recipe: str, memory_mib: int, saved_ratio: float) -> Row:
     outcome = Outcome(
         epoch_s=[1.0, 1.0], epoch_s_spread=[0.0, 0.0], epoch_s_by_seed=[[1.0, 1.0]],
         resident_ratio=0.0, prefetched_ratio=0.0,
-        hit_ratio_by_bytes=0.0, epoch_hit_ratio=[0.0, 0.0], source_bytes=[0, 0], source_requests=[0, 0],
+        hit_ratio_by_bytes=0.0, epoch_hit_ratio=[0.0, 0.0], epoch_hit_ratio_by_bytes=[0.0, 0.0],
+        source_bytes=[0, 0], source_requests=[0, 0],
         stall_s=0.0, stall_s_by_worker=[], cpu_s=0.0, failed_reads=0, accesses=0,
         memory_bytes=memory_mib * MIB, storage="x",
     )  # fmt: skip

@@ -181,6 +181,8 @@ struct Shared {
     job: Job,
     root: File,
     speed: Option<f64>,
+    /// Stand still behind each epoch until told to go on.
+    holds: bool,
     gate: Gate,
     locks: FxHashMap<i32, InterpreterLock>,
     tallies: Mutex<Vec<Tally>>,
@@ -197,11 +199,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Start it; a speed of 2 halves CPU times and waits, None leaves them out.
+    /// Start it; a speed of 2 halves CPU times and waits, None leaves them out. One that `holds` stands still behind
+    /// each epoch, in time that is not counted, until [`Replay::go_on`].
     ///
     /// # Errors
     /// When the directory cannot be opened or no thread can be made.
-    pub fn start(job: Job, directory: &Path, speed: Option<f64>) -> io::Result<Replay> {
+    pub fn start(job: Job, directory: &Path, speed: Option<f64>, holds: bool) -> io::Result<Replay> {
         raise_descriptor_limit();
         let readers = job.readers.len();
         let room = job
@@ -211,6 +214,7 @@ impl Replay {
         let shared = Arc::new(Shared {
             root: File::open(directory)?,
             speed,
+            holds,
             gate: Gate::new(readers, job.batches.iter().map(|batch| batch.0).collect(), room),
             locks: job
                 .locks
@@ -239,6 +243,16 @@ impl Replay {
     pub fn progress(&self) -> f64 {
         let done = self.shared.accesses_done.load(Ordering::Relaxed);
         done as f64 / self.shared.accesses.max(1) as f64
+    }
+
+    /// The epoch behind whose end the replay stands still.
+    pub fn held(&self) -> Option<u32> {
+        self.shared.gate.held()
+    }
+
+    /// Let a replay that stands still go on.
+    pub fn go_on(&self) {
+        self.shared.gate.go_on();
     }
 
     /// End soon; the outcome says so.
@@ -326,7 +340,10 @@ fn consume(shared: &Shared, clock: Clock, epoch_s: &mut Vec<f64>) {
         }
         let now = clock.now();
         epoch_s.push((now.0 - begun.0) as f64 * 1e-9);
-        begun = now;
+        if shared.holds {
+            shared.gate.hold(epoch, &shared.cancelled);
+        }
+        begun = clock.now();
         shared.gate.next_epoch();
     }
 }

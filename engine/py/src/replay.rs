@@ -24,12 +24,13 @@ pub struct RunningReplay {
 impl RunningReplay {
     /// Start it; all access columns have one length and files in range.
     #[new]
-    #[pyo3(signature = (directory, speed, *, paths, worker, op, file, offset, length, cpu_ns, wait_ns, epoch, batch, lock, tail_cpu_ns, consumer))]
+    #[pyo3(signature = (directory, speed, *, holds=false, paths, worker, op, file, offset, length, cpu_ns, wait_ns, epoch, batch, lock, tail_cpu_ns, consumer))]
     #[allow(clippy::too_many_arguments)] // keywords only: the columns of one table
     fn new(
         py: Python<'_>,
         directory: PathBuf,
         speed: Option<f64>,
+        holds: bool,
         paths: &Bound<'_, PyList>,
         worker: Column<'_, u32>,
         op: Column<'_, u8>,
@@ -101,13 +102,22 @@ impl RunningReplay {
         };
         let job = Job::new(names, readers, locks, consumer, all_unsigned(&tail_cpu_ns)?);
         let replay = py
-            .detach(|| Replay::start(job, &directory, speed))
+            .detach(|| Replay::start(job, &directory, speed, holds))
             .map_err(os_error)?;
         Ok(RunningReplay { replay })
     }
 
     fn progress(&self) -> f64 {
         self.replay.progress()
+    }
+
+    /// The epoch behind whose end the replay stands still, if it does.
+    fn held(&self) -> Option<u32> {
+        self.replay.held()
+    }
+
+    fn go_on(&self) {
+        self.replay.go_on();
     }
 
     fn cancel(&self) {

@@ -21,6 +21,8 @@ struct State {
     forced: Option<u64>,
     at_barrier: usize,
     consumer_waits: bool,
+    /// The epoch behind whose end the replay stands still until somebody says go on.
+    held: Option<u32>,
 }
 
 /// The meeting place of all threads of a replay.
@@ -120,6 +122,26 @@ impl Gate {
         let mut state = self.state.lock();
         state.epoch += 1;
         state.at_barrier = 0;
+        self.changed.notify_all();
+    }
+
+    /// Stand still behind an epoch's end until [`Gate::go_on`], so that others can read their counters.
+    pub fn hold(&self, epoch: u32, cancelled: &AtomicBool) {
+        let mut state = self.state.lock();
+        state.held = Some(epoch);
+        while state.held.is_some() && !cancelled.load(Ordering::Relaxed) {
+            self.changed.wait_for(&mut state, LOOK_AROUND);
+        }
+    }
+
+    /// The epoch behind whose end the replay stands still.
+    pub fn held(&self) -> Option<u32> {
+        self.state.lock().held
+    }
+
+    /// Let a replay that stands still go on.
+    pub fn go_on(&self) {
+        self.state.lock().held = None;
         self.changed.notify_all();
     }
 
