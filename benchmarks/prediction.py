@@ -1,8 +1,8 @@
 """Predicted beside measured, the demo and three jobs behind an emulated storage.
 
-``python benchmarks/prediction.py [demo.json]`` writes benchmarks/results/prediction.json. Without the answer of a
-``mlopt demo --json`` the demo is run, which takes three minutes more. Beside each error stands the spread of the
-runs, which is the noise floor.
+``python benchmarks/prediction.py [demo.json]`` writes benchmarks/results/prediction.json. Without the answer
+of a ``mlopt demo --json`` the demo is run, which takes three minutes more. Beside each error stands the
+spread of the runs, which is the noise floor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RESULT = Path(__file__).parent / "results" / "prediction.json"
 SPEC = emulator.EmulatorSpec(latency_ns=5_000_000, bandwidth=60e6, concurrency=16)
 MIB = 1 << 20
 REPEAT = 3
-#: Where others use the machine, run it by ``chrt -r 1`` with `kernel.sched_rr_timeslice_ms` at 4: they wait then.
+#: Where others use the machine, run it by ``chrt -r 1`` with `kernel.sched_rr_timeslice_ms` at 4: they wait.
 POLICIES = {os.SCHED_OTHER: "fair", os.SCHED_RR: "round robin before all others", os.SCHED_FIFO: "fifo"}
 MLOPT = [sys.executable, "-P", "-m", "mlopt_cli.main"]
 JOB = """
