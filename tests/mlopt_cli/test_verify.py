@@ -91,7 +91,7 @@ def test_rows_have_predicted_and_measured_and_no_mount_is_left(
     # nobody counts what a plain directory serves
     assert rows["source"]["measured"]["source_bytes"] is None
     assert {"epoch_s", "hit_ratio", "source_bytes", "source_requests", "bounds"} <= set(rows["lru"])
-    assert mounts() == before
+    assert mounts() <= before
 
 
 @pytest.mark.fuse
@@ -114,8 +114,8 @@ def test_a_source_that_counts_shows_what_each_epoch_took(
     assert rows["source"]["measured"]["source_bytes"][0] >= whole
     pinned = rows["pin-all"]["measured"]
     predicted = rows["pin-all"]["predicted"]
-    # one engine decides in both: what is held, and so what each epoch takes from the source, is the same but for
-    # the pages on their way, which differ by two or three files where the machine is busy
+    # one engine decides in both: what is held, and so what each epoch takes from the source, is the same but
+    # for the pages on their way, which differ by two or three files where the machine is busy
     assert pinned["source_bytes"] == pytest.approx(predicted["source_bytes"], abs=3 * FILE_BYTES)
     assert pinned["hit_ratio"] == pytest.approx(predicted["hit_ratio"], abs=3 / FILES)
     assert 0.15 < pinned["hit_ratio"] < 0.6
@@ -154,7 +154,7 @@ def test_a_command_that_fails_is_said_with_its_code(folder: Path, capsys: pytest
     code, answer = ask(capsys, str(folder / "run.duckdb"), *words)
     assert code == 1, answer.get("error")
     assert "ended with 1" in answer["error"]["what"]
-    assert mounts() == before
+    assert mounts() <= before
 
 
 @pytest.mark.strace
