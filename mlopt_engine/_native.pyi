@@ -792,6 +792,27 @@ class SimulatedJob:
         tail_cpu_ns: NDArray[np.int64],
         consumer: tuple[NDArray[np.int64], NDArray[np.int64], int] | None,
     ) -> Self: ...
+    def journal(self, scenario: str, seed: int) -> str:
+        """Run the job once behind a mount and return a JSON list of events with their effects.
+
+        Parameters
+        ----------
+        scenario : str
+            The question as JSON.
+        seed : int
+            For what is drawn.
+
+        Returns
+        -------
+        str
+            Objects with ``seq``, ``now``, ``event``, ``effects``; empty without a mount.
+
+        Raises
+        ------
+        MloptError
+            When the scenario is not one, or a read is never answered.
+        """
+
     def simulate(self, scenario: str, seeds: list[int], threads: int) -> str:
         """Run the job once for each seed and return a JSON list of what each run found.
 

@@ -46,6 +46,24 @@ def simulate(scenario: Scenario) -> Outcome:
     return replace(outcome, bounds=bounds_of(scenario)) if scenario.with_bounds else outcome
 
 
+def journal(scenario: Scenario) -> list[dict[str, Any]]:
+    """Tell what the core of a simulated mount was told and what it answered, as a real mount's journal does.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Job, storage and plan; the first seed counts. Files are numbered as the workload numbers them.
+
+    Returns
+    -------
+    list of dict
+        ``seq``, ``now`` [ns], ``event``, ``effects``; empty for a baseline.
+    """
+    question = json.dumps(_question(scenario, _front(scenario)))
+    entries: list[dict[str, Any]] = json.loads(_job(scenario.workload).journal(question, scenario.seeds[0]))
+    return entries
+
+
 def bounds_of(
     scenario: Scenario, known: Mapping[str, dict[str, Any]] | None = None
 ) -> dict[str, dict[str, Any]]:
@@ -82,14 +100,15 @@ def _bound(scenario: Scenario, front: Any) -> dict[str, Any]:
     return {"epoch_s": outcome.epoch_s, "hit_ratio": outcome.hit_ratio["by_reads"]}
 
 
-def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+def _question(scenario: Scenario, front: Any) -> dict[str, Any]:
+    """Put a scenario into the engine's words."""
     storage = asdict(scenario.storage)
     for words in ("name", "origin"):
         storage.pop(words)
     if _client_is_unknown(scenario.storage):
         storage["client_request_cpu_ns"] = float(SLEEPING_REQUEST_CPU_NS)
     draw = scenario.draw_cpu
-    question = {
+    return {
         "storage": storage,
         "fuse": scenario.fuse.to_dict(),
         "front": front,
@@ -103,6 +122,10 @@ def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[st
         "fetch_metadata_requests": scenario.fetch_metadata_requests,
         "facts": scenario.storage.facts() | scenario.workload.facts,
     }
+
+
+def _run(scenario: Scenario, front: Any, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+    question = _question(scenario, front)
     job = _job(scenario.workload)
     threads = min(len(seeds), len(os.sched_getaffinity(0)))
     runs: list[dict[str, Any]] = json.loads(job.simulate(json.dumps(question), list(seeds), threads))

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use mlopt_sim::{Columns, Consumer, ReplayError, RunReport, Scenario, Workload, file_facts, replay};
+use mlopt_sim::{Columns, Consumer, ReplayError, RunReport, Scenario, Workload, file_facts, journal, replay};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -81,6 +81,15 @@ impl SimulatedJob {
         let runs = py.detach(|| run_all(&self.workload, &scenario, &seeds, threads));
         let runs = runs.map_err(|error| MloptError::new_err(error.to_string()))?;
         serde_json::to_string(&runs).map_err(|error| MloptError::new_err(error.to_string()))
+    }
+
+    /// Run the job once behind a mount: each event that the core was told, with its effects, as JSON.
+    fn journal(&self, py: Python<'_>, scenario: &str, seed: u64) -> PyResult<String> {
+        let scenario: Scenario =
+            serde_json::from_str(scenario).map_err(|error| MloptError::new_err(error.to_string()))?;
+        let entries = py.detach(|| journal(&self.workload, &scenario, seed));
+        let entries = entries.map_err(|error| MloptError::new_err(error.to_string()))?;
+        serde_json::to_string(&entries).map_err(|error| MloptError::new_err(error.to_string()))
     }
 }
 

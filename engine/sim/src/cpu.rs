@@ -141,8 +141,15 @@ impl Cpus {
         if self.cores[previous as usize].is_free_for(task) {
             return previous;
         }
-        let idle = self.cores.iter().position(|core| core.running.is_none());
-        idle.map_or(previous, |core| core as u32)
+        let mut cores = self.cores.iter();
+        let idle = cores.position(|core| core.running.is_none());
+        // Whoever lingers is, as a rule, about to wait for the very task that is placed here.
+        let soon = || {
+            self.cores
+                .iter()
+                .position(|core| core.lingers && core.queue.is_empty())
+        };
+        idle.or_else(soon).map_or(previous, |core| core as u32)
     }
 
     fn run(&mut self, core: u32, task: Task) -> Slice {

@@ -17,7 +17,7 @@ mod workload;
 
 pub use cache_replay::{Accesses, FIRST_ACCESS, Misses, lru_stack_distances, replay_cache};
 pub use device::StorageModel;
-pub use replay::{ReplayError, replay};
+pub use replay::{ReplayError, journal, replay};
 pub use report::{EpochReport, RunReport};
 pub use scenario::{FrontSpec, FuseCosts, Scenario};
 pub use workload::{Access, Columns, Consumer, Op, Workload, file_facts};

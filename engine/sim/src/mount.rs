@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use mlopt_core::journal::JournalEntry;
 use mlopt_core::{
     Core, CoreError, Effect, Event, Extent, FactSet, FairQueue, FetchClass, FetchId, FileId, LiveFacts,
     Nanos, Observe, Plan, Priority, ReaderId, Rules, ServedFrom, TicketId,
@@ -68,6 +69,8 @@ pub(crate) struct Mount {
     first_block: Vec<u32>,
     /// Blocks that a prefetch brought and no read was served from.
     is_unread_prefetch: Vec<bool>,
+    /// Every event with its effects, where somebody asked for it: what the real mount's journal has.
+    pub(crate) journal: Option<Vec<JournalEntry>>,
 }
 
 impl Mount {
@@ -110,6 +113,7 @@ impl Mount {
             block_bytes: plan.block_bytes,
             first_block,
             is_unread_prefetch: vec![false; blocks as usize],
+            journal: None,
         })
     }
 
@@ -185,10 +189,23 @@ impl Replay<'_> {
     /// Hand an event to the core and carry out what it answers.
     pub(crate) fn tell(&mut self, event: Event) {
         let now = Nanos(self.now);
-        if let Err(error) = self.mount().core.handle(event, now) {
+        let mount = self.mount();
+        let journalled = mount.journal.is_some().then(|| event.clone());
+        if let Err(error) = mount.core.handle(event, now) {
             self.failure.get_or_insert(error);
             self.is_finished = true;
             return;
+        }
+        if let (Some(journal), Some(event)) = (&mut mount.journal, journalled) {
+            let effects: Vec<Effect> = std::iter::from_fn(|| mount.core.poll_effect()).collect();
+            let seq = journal.len() as u64;
+            journal.push(JournalEntry {
+                seq,
+                now,
+                event,
+                effects: effects.clone(),
+            });
+            effects.into_iter().for_each(|effect| self.carry_out(effect));
         }
         while let Some(effect) = self.mount().core.poll_effect() {
             self.carry_out(effect);

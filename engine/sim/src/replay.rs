@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use mlopt_core::journal::JournalEntry;
 use mlopt_core::{CoreError, Extent};
 
 use crate::bounds::misses_of;
@@ -155,6 +156,22 @@ pub fn replay(job: &Workload, scenario: &Scenario, seed: u64) -> Result<RunRepor
     Replay::new(job, scenario, seed)?.run()
 }
 
+/// Run the job once behind a mount and keep what its core was told and answered.
+///
+/// # Errors
+/// As [`replay`]. Without a mount the journal is empty.
+pub fn journal(job: &Workload, scenario: &Scenario, seed: u64) -> Result<Vec<JournalEntry>, ReplayError> {
+    let mut run = Replay::new(job, scenario, seed)?;
+    if let Front::Mount(mount) = &mut run.front {
+        mount.journal = Some(Vec::new());
+    }
+    run.play()?;
+    match run.front {
+        Front::Mount(mount) => Ok(mount.journal.unwrap_or_default()),
+        _ => Ok(Vec::new()),
+    }
+}
+
 impl<'a> Replay<'a> {
     fn new(job: &'a Workload, scenario: &'a Scenario, seed: u64) -> Result<Replay<'a>, ReplayError> {
         let readers = job.readers();
@@ -237,6 +254,11 @@ impl<'a> Replay<'a> {
     }
 
     fn run(mut self) -> Result<RunReport, ReplayError> {
+        self.play()?;
+        Ok(self.report)
+    }
+
+    fn play(&mut self) -> Result<(), ReplayError> {
         self.ready.extend(0..self.readers.len() as Task);
         while !self.is_finished {
             if let Some(task) = self.ready.pop_front() {
@@ -259,7 +281,7 @@ impl<'a> Replay<'a> {
             self.now = time;
             self.dispatch(what);
         }
-        if let Some(error) = self.failure {
+        if let Some(error) = self.failure.take() {
             return Err(error.into());
         }
         self.report.stall_s = self
@@ -271,7 +293,7 @@ impl<'a> Replay<'a> {
         if let Front::Mount(mount) = &self.front {
             self.report.decisions = mount.decisions();
         }
-        Ok(self.report)
+        Ok(())
     }
 
     fn dispatch(&mut self, what: u32) {
