@@ -110,9 +110,10 @@ impl Core {
         true
     }
 
-    /// The same, as far as more trails than must.
+    /// The same, as far as more trails than must: what was learned, and some of what readers copy just now.
     pub(crate) fn evict_surplus_trailing(&mut self) -> bool {
-        self.trail.bytes() > self.trail_reserve && self.evict_trailing()
+        let copied = self.most_demand_bytes.min(self.demand_room_bytes() / 4);
+        self.trail.bytes() > self.trail_reserve.max(copied) && self.evict_trailing()
     }
 
     /// Try to make a block that the driver holds resident in its class.
