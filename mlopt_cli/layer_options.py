@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from recipes import LayerRequest, Recipe
     from recipes.plugins import PluginSelection
 
+#: Of --hardware: the profiles that this machine fits.
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class LayerOptions:
@@ -97,8 +100,17 @@ class LayerOptions:
             templates=self.template,
             sets=self.sets,
             tree=tree,
+            facts=self._facts(),
             plugins=self._selection(),
         )
+
+    def _facts(self) -> dict[str, str | int] | None:
+        """What is known of this machine; nothing is measured where nobody asks."""
+        if AUTO not in self.hardware:
+            return None
+        from mlopt_cli.workflows.given_facts import facts_here
+
+        return facts_here()
 
     def _selection(self) -> PluginSelection | None:
         """What was said about plugins; nothing is imported where nothing was."""
@@ -147,7 +159,11 @@ _OPTIONS: dict[str, Any] = {
     ],
     "hardware": Annotated[
         list[str] | None,
-        typer.Option("--hardware", metavar="NAME", help="Add the layer of a hardware profile."),
+        typer.Option(
+            "--hardware",
+            metavar="NAME",
+            help="Add the layer of a hardware profile; auto looks at this machine.",
+        ),
     ],
     "template": Annotated[
         list[str] | None,

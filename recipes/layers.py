@@ -13,19 +13,22 @@ Every file of the folder is read, in the order of names: a broken one is an erro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recipes.findings import Finding, RecipeError, nearest
 from recipes.flags import flags_document
-from recipes.frameworks import Frameworks
+from recipes.frameworks import AUTO, Frameworks
+from recipes.machine import fitting_profiles
 from recipes.merged import Layer, Selection
 from recipes.named import LIBRARY
 from recipes.nodes import Document, parse
 from recipes.recipe import Recipe, alone_findings, build
 from recipes.source import SUFFIXES, Source
+from recipes.structure import validate_structure
 
 if TYPE_CHECKING:
     from recipes.plugins import PluginSelection
@@ -58,7 +61,7 @@ class LayerRequest:
     environment : str or None
         The environment.
     hardware : tuple of str
-        Hardware profiles of the machine.
+        Hardware profiles of the machine; ``auto`` for those that `facts` fit.
     templates : tuple of str
         Templates to select.
     sets : tuple of str
@@ -67,6 +70,8 @@ class LayerRequest:
         The job's data, where the framework ``auto`` is looked for.
     plugins : recipes.plugins.PluginSelection or None
         Plugins of other distributions to load; the operator's environment says if None.
+    facts : mapping of str to object, or None
+        What is known of the machine, by which the hardware ``auto`` is chosen.
     """
 
     recipe: str | None = None
@@ -78,11 +83,14 @@ class LayerRequest:
     sets: tuple[str, ...] = ()
     tree: Path | None = None
     plugins: PluginSelection | None = None
+    facts: Mapping[str, Any] | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether a recipe was asked for and nothing beside it."""
-        return self == LayerRequest(recipe=self.recipe, tree=self.tree, plugins=self.plugins)
+        return self == LayerRequest(
+            recipe=self.recipe, tree=self.tree, plugins=self.plugins, facts=self.facts
+        )
 
 
 @dataclass
@@ -164,6 +172,10 @@ def layered(request: LayerRequest, find: Callable[[str], Layer]) -> Recipe:
     findings = [*folder.findings]
     frameworks = Frameworks(request.tree, request.plugins)
     request = replace(request, frameworks=frameworks.names(request.frameworks, findings))
+    if AUTO in request.hardware:
+        chosen = _fitting(request, folder, library, find, findings)
+        named = (name for name in request.hardware if name != AUTO)
+        request = replace(request, hardware=tuple(dict.fromkeys((*named, *chosen))))
     flags = None
     try:
         flags = flags_document(request.sets) if request.sets else None
@@ -183,6 +195,30 @@ def layered(request: LayerRequest, find: Callable[[str], Layer]) -> Recipe:
     }
     known["frameworks"] |= frameworks.known
     return build(layers, selection, known, findings)
+
+
+def _fitting(
+    request: LayerRequest,
+    folder: _Folder,
+    library: _Folder,
+    find: Callable[[str], Layer],
+    findings: list[Finding],
+) -> tuple[str, ...]:
+    """Find the profiles that the machine fits, in the recipe, the folder and the library."""
+    if request.facts is None:
+        message = "the hardware cannot be found out without facts of the machine"
+        findings.append(Finding("MLO171", message, "--hardware", do="Name it"))
+        return ()
+    places = [place.files.get(name, {}) for place in (library, folder) for name in FOLDERS]
+    layers = [Layer("hardware", document) for files in places for document in files.values()]
+    with suppress(RecipeError):  # reported with all other layers
+        layers.append(find(request.recipe or "default"))
+    sound = [layer for layer in layers if validate_structure(layer.document)[0] is not None]
+    found = fitting_profiles(sound, request.facts)
+    if not found:
+        message = "this machine fits no hardware profile: none of their layers is added"
+        findings.append(Finding("MLO245", message, "--hardware", do="Name it"))
+    return found
 
 
 def _layers(

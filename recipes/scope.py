@@ -47,6 +47,8 @@ class Scope:
         The merged set.
     findings : list of Finding
         What was found on the way.
+    profiles : dict of str to list of Guard
+        The conditions of each hardware profile.
     """
 
     together: Merged
@@ -69,7 +71,7 @@ class Scope:
                     claims = self._claims_of.setdefault(rule, {each: {} for each in SECTIONS})
                     claims[section][name] = leaf
         self._check_overrides()
-        self._profiles = {name: self._guards(name) for name in self.together.entries("hardware_profiles")}
+        self.profiles = {name: self._guards(name) for name in self.together.entries("hardware_profiles")}
 
     @functools.cached_property
     def rules(self) -> list[tuple[str, Leaf]]:
@@ -128,8 +130,8 @@ class Scope:
         if not profiles or set(profiles) & set(self.together.selection.hardware):
             return [("", base)]
         if len(profiles) == 1:
-            return [("", base + self._profiles[next(iter(profiles))])]
-        return [(f"@{name}", base + self._profiles[name]) for name in profiles]
+            return [("", base + self.profiles[next(iter(profiles))])]
+        return [(f"@{name}", base + self.profiles[name]) for name in profiles]
 
     def overrides(self, rule: str) -> dict[str, Any]:
         """Find what the environment changes in a rule.

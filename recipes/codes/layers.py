@@ -128,9 +128,10 @@ CODES = (
     ),
     Code(
         "MLO245",
-        "No framework stands out",
-        "--framework auto looks at a sample of the data; too few files tell a framework, or two are as likely.",
-        "Name the framework.",
+        "Nothing is found out by itself",
+        "--framework auto looks at a sample of the data, where too few files tell a framework or two are as likely; "
+        "--hardware auto looks for profiles whose conditions all hold on this machine.",
+        "Name the framework or the profile.",
         a_recipe(),
         frameworks=("auto",),
     ),

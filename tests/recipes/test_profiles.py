@@ -210,3 +210,28 @@ def test_each_problem_is_found_and_placed(sections: str, code: str, at: str, say
     assert says in f"{found[0].message}. {found[0].do}"
     assert found[0].mark is not None
     assert text.splitlines()[found[0].mark.line - 1][found[0].mark.column - 1 :].startswith(at)
+
+
+@pytest.mark.parametrize(
+    ("facts", "fits"),
+    [
+        ({"system.gpu_count": 8, "system.available_memory": 65 << 30}, ("gpu_cluster",)),
+        ({"system.gpu_count": 8, "system.available_memory": 64 << 30}, ()),
+        ({"system.gpu_count": 0}, ("cpu_only",)),
+        ({"system.gpu_count": 0, "system.available_memory": 1 << 30}, ("cpu_only", "edge")),
+        ({}, ()),
+    ],
+)
+def test_the_machine_is_found_out_by_the_engine_and_unknown_fits_nothing(
+    facts: dict[str, int], fits: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text_with(PROFILES, "big", "small", "both", "free"))
+    recipe = recipes.resolve(LayerRequest(recipe=str(path), hardware=("auto",), facts=facts))
+    assert recipe.together.selection.hardware == fits
+    assert [each.code for each in recipe.warnings if each.code == "MLO245"] == ["MLO245"] * (not fits)
+
+
+def test_the_hardware_cannot_be_found_out_without_facts() -> None:
+    with pytest.raises(RecipeError, match="without facts"):
+        recipes.resolve(LayerRequest(recipe="lru", hardware=("auto",)))
