@@ -196,18 +196,11 @@ def _run(path: Path, assume_epochs: int | None, seed: int, report: output.Report
 
 
 def _storage(text: str, runs: tuple[Run, ...], report: output.Report) -> StorageModel:
-    from simulator.storage import StorageModel, named, names
-
-    if text != FIT:
-        path = Path(text)
-        return StorageModel.from_file(path) if text not in names() and path.is_file() else named(text)
-    from simulator.fit import fit
+    from mlopt_cli.workflows.simulation_inputs import fitted_storage, named_storage
 
     # the run with most accesses says most about the storage
-    fitted = fit(max(runs, key=lambda run: len(run.recorded.op)).recorded)
-    for warning in fitted.warnings:
-        report.warn("storage-fit", warning)
-    return fitted.model
+    most = max(runs, key=lambda run: len(run.recorded.op))
+    return named_storage(text) or fitted_storage(most.recorded, report)
 
 
 def _result(learned: Learned, request: Request, out: Path) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import typer
 from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.output import Report, emit, progress
 from mlopt_cli.sizes import format_size, parse_size
-from mlopt_engine.errors import RefusedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 # Without --memory: these shares of the working set, which show where more memory gives nothing.
 DEFAULT_SHARES = ("0.1", "0.25", "0.5", "0.75", "1.0")
-FIT = "fit"
 MIB = 1 << 20
 
 
@@ -49,7 +47,7 @@ def command(
         typer.Option(
             "--storage", metavar="NAME|FILE|fit", help="nvme, nfs, s3, hdd; a file of 'mlopt probe'."
         ),
-    ] = FIT,
+    ] = "fit",
     cpus: Annotated[
         int | None, typer.Option("--cpus", min=1, max=4096, help="Cores. [default: those of this machine]")
     ] = None,
@@ -96,32 +94,27 @@ def command(
     TraceUnreadableError
         When the trace cannot be read.
     """
+    from mlopt_cli.workflows.simulation_inputs import compiled, fitted_storage, job_of, named_storage
     from simulator.fuse_costs import FuseCosts
     from simulator.report import sentence
     from simulator.scenario import Scenario
     from simulator.sweep import sweep
-    from traces.analysis import workload as workload_of
-    from traces.store import Trace
 
     loaded = {name or "default": layers.resolve(name) for name in tuple(recipe or ()) or (None,)}
-    model = None if storage == FIT else _storage(storage)
-    with Trace.open(trace) as opened:
-        job = workload_of(opened)
-    if not job.working_set_bytes:
-        raise RefusedError("the trace holds no read of a file below a source", where=str(trace),
-                           do="Record with --source DIR", code="no-reads")  # fmt: skip
+    model = named_storage(storage)
+    job = job_of(trace)
     report = Report(
         "simulate",
         {"trace": str(trace), "recipes": list(loaded), "storage": storage} | {"layers": layers.to_dict()},
     )
-    model = model or _fit(job, report)
+    model = model or fitted_storage(job, report)
     sizes = [
         parse_size(text, flag="--memory", working_set_bytes=job.working_set_bytes)
         for text in (memory or DEFAULT_SHARES)
     ]
     cores = cpus or len(os.sched_getaffinity(0))
     report.inputs = {**report.inputs, "memory_bytes": sizes, "cpus": cores}
-    compilers = {name: partial(_compile, recipe=each, report=report) for name, each in loaded.items()}
+    compilers = {name: partial(compiled, recipe=each, report=report) for name, each in loaded.items()}
     base = Scenario(
         workload=job, plan_json=None, baseline="source", storage=model, fuse=FuseCosts.load_or_default(),
         memory_bytes=0, cpus=cores,
@@ -143,34 +136,6 @@ def command(
     }
     emit(report, as_json=as_json, render=lambda console: _render(console, rows, job, words, trace, model))
     return 0
-
-
-def _storage(name: str) -> StorageModel:
-    from simulator.storage import StorageModel, named, names
-
-    path = Path(name)
-    if name not in names() and path.is_file():
-        return StorageModel.from_file(path)
-    return named(name)
-
-
-def _fit(job: Workload, report: Report) -> StorageModel:
-    from simulator.fit import fit
-
-    found = fit(job)
-    for warning in found.warnings:
-        report.warn("storage-fit", warning)
-    return found.model
-
-
-def _compile(memory_bytes: int, *, recipe: object, report: Report) -> str:
-    import recipes
-
-    plan = recipes.compile_plan(recipe, memory_bytes=memory_bytes)  # type: ignore[arg-type]
-    for warning in plan.warnings:
-        if warning not in report.warnings:
-            report.warn(warning["code"], warning["message"])
-    return plan.json
 
 
 def _warn(report: Report, rows: list[Row], job: Workload) -> None:

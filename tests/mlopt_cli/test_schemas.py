@@ -38,6 +38,7 @@ LINES: tuple[str, ...] = (
     "explain",
     "recipe diff lru default --exit-code",
     "recipe diff default default",
+    "recipe diff default lru --trace {trace} --memory 0.5 --memory 1M --storage nfs --source {data}",
     f"recipe fmt --check {LIBRARY}",
     "recipe init {data} -o -",
     "recipe schema",
