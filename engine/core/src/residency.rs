@@ -22,8 +22,6 @@ impl Core {
     /// A read of (a part of) a block was answered.
     pub(crate) fn was_read(&mut self, slot: Slot, part: &Extent) {
         self.unstage(slot, true);
-        let whole = self.catalog.extent(slot);
-        let is_end = part.end() == whole.end();
         let block = &self.catalog.blocks[slot as usize];
         if block.is_resident {
             let class = block.class as usize;
@@ -38,8 +36,10 @@ impl Core {
                 _ => self.trail.touch(slot, &self.catalog.blocks[slot as usize]),
             }
         } else {
-            self.trail.touch(slot, &self.catalog.blocks[slot as usize]);
-            if is_end && self.catalog.blocks[slot as usize].pins == 0 {
+            let block = &self.catalog.blocks[slot as usize];
+            self.trail.touch(slot, block);
+            // its end may be sent before its middle: several threads take the messages
+            if block.kernel >= block.length && block.pins == 0 {
                 self.drop_daemon(slot);
             } else {
                 self.passing.push(slot);
