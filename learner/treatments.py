@@ -18,6 +18,10 @@ FILE_OVERHEAD_BYTES = 2048
 #: Files of at least this size are worth reading ahead inside.
 STREAM_BYTES = 2 * BLOCK_BYTES
 WINDOWS = (4 << 20, 16 << 20, 64 << 20)
+#: Beside the prefetch modes: a stream action, whose window does not have to grow first.
+STREAM = "stream"
+#: What the engine keeps free for it, whatever the recipe says, as a part of the budget.
+STREAM_PART = 10
 POLICIES = ("pinned", "lru", "fifo")
 STAGE_RATIOS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
 
@@ -35,13 +39,13 @@ class Treatment:
     share : float
         Share of the memory tier for the cache, 0 to 1.
     mode : str or None
-        Prefetch mode, None for no prefetch.
+        Prefetch mode, ``stream`` for a stream action, None for neither.
     stage_share : float
         Share of the memory tier for staged blocks, 0 to 1.
     depth : int
         Fetches outstanding at most.
     window_bytes : int or None
-        How far ahead inside a file [bytes], for mode ``sequential``.
+        How far ahead inside a file [bytes], for ``sequential`` and ``stream``.
     """
 
     target: FileClass
@@ -66,7 +70,11 @@ class Treatment:
             if self.policy == "pinned":
                 parameters["lock"] = True  # else a kernel that reclaims early takes what is held
             actions.append({"type": "cache", "parameters": parameters})
-        if self.mode is not None:
+        if self.mode == STREAM:
+            chunk = max((self.window_bytes or 0) // max(self.depth, 1), PAGE_BYTES)
+            stream = {"chunk_bytes": f"{chunk >> 10}KiB", "streams": self.depth}
+            actions.append({"type": "stream", "parameters": stream})
+        elif self.mode is not None:
             prefetch: dict[str, object] = {"mode": self.mode, "share": self.stage_share, "depth": self.depth}
             if self.window_bytes is not None:
                 prefetch["window_bytes"] = f"{self.window_bytes >> 20}MiB"
@@ -87,7 +95,7 @@ class Choice:
     depth : int
         Fetches outstanding of ``epoch_set``.
     stream : str or None
-        Prefetch mode for data that is not held.
+        Prefetch mode or ``stream``, for data that is not held.
     window_bytes : int
         Its window inside a file [bytes].
     stream_depth : int
@@ -225,6 +233,8 @@ def _streams(storage: StorageModel, streamed: Sequence[FileClass]) -> Iterator[t
     if any(_is_large(target) for target in streamed):
         for window in WINDOWS:
             yield "sequential", window, max(window // BLOCK_BYTES, 2)
+        for streams in depths(storage)[1:]:
+            yield STREAM, streams * BLOCK_BYTES, streams
         for depth in sorted({4, depths(storage)[-1]}):
             yield "whole_file", 0, depth
     if any(target.n_files > 1 for target in streamed):
@@ -321,6 +331,9 @@ def _stream_bytes(choice: Choice, budget: Budget, streamed: Sequence[FileClass])
     if choice.stream == "epoch_set":
         fitting = [target for target in streamed if target.n_files > 1]
         wanted = budget.usable_bytes // 2
+    elif choice.stream == STREAM:
+        fitting = [target for target in streamed if _is_large(target)]
+        wanted = budget.bytes // STREAM_PART
     else:
         fitting = [target for target in streamed if _is_large(target)]
         # what is ahead of one reader, and the block that it reads from

@@ -6,9 +6,10 @@ import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from recipes.merged import Layer
+from recipes.merged import Layer, Selection
 from recipes.named import LIBRARY
 from recipes.nodes import parse
 from recipes.recipe import Recipe, build
@@ -16,10 +17,18 @@ from recipes.schema import ConditionModel, RuleModel
 from recipes.source import Source
 from recipes.vocabulary import CONDITION_TYPES
 
-__all__ = ["Entry", "in_words", "pairs_in_words", "recipe_entries", "rule_entries", "template_entries"]
+__all__ = [
+    "Entry",
+    "in_words",
+    "layer_entries",
+    "pairs_in_words",
+    "recipe_entries",
+    "rule_entries",
+    "template_entries",
+]
 
 # Folder of the library -> the layer its files belong to; what lies beside no folder stands alone.
-_KINDS = {"frameworks": "framework"}
+_KINDS = {"frameworks": "framework", "environments": "environment", "hardware": "hardware"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,14 @@ def library() -> tuple[Recipe, ...]:
     """
     files = sorted(LIBRARY.rglob("*.yaml"), key=lambda path: (path.parent != LIBRARY, path))
     kinds = ((path, _KINDS.get(path.parent.name, "built-in")) for path in files)
-    return tuple(build([Layer(kind, parse(Source.read(path, path.stem)))]) for path, kind in kinds)
+    return tuple(_told(path, kind) for path, kind in kinds)
+
+
+def _told(path: Path, kind: str) -> Recipe:
+    document = parse(Source.read(path, path.stem))
+    # Rules with parameters apply where their template is selected; here all of them are told.
+    templates = document.value.get("templates") or () if path.parent.name == "templates" else ()
+    return build([Layer(kind, document)], Selection(templates=tuple(each["id"] for each in templates)))
 
 
 def recipe_entries() -> Iterator[Entry]:
@@ -70,6 +86,31 @@ def recipe_entries() -> Iterator[Entry]:
         if (LIBRARY / f"{recipe.file}.yaml").exists():
             details = {"rules": [rule["id"] for rule in recipe.rules]}
             yield Entry("recipe", recipe.file, recipe.model.description or "", details)
+
+
+def layer_entries(kind: str) -> Iterator[Entry]:
+    """Tell of the layers that ship.
+
+    Parameters
+    ----------
+    kind : str
+        ``framework``, ``environment`` or ``hardware``.
+
+    Yields
+    ------
+    Entry
+        One for each file of that layer.
+    """
+    for recipe in library():
+        if recipe.layer == kind:
+            settings = recipe.document.get("settings") or {}
+            details: dict[str, Any] = {
+                "add it with": f"--{kind} {recipe.file}",
+                "settings": {name: in_words(value) for name, value in settings.items()},
+                "rules": [rule["id"] for rule in recipe.rules],
+            }
+            told = {key: said for key, said in details.items() if said}
+            yield Entry(kind, recipe.file, recipe.model.description or "", told)
 
 
 def template_entries(recipe: Recipe | None = None) -> Iterator[Entry]:

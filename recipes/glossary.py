@@ -10,7 +10,7 @@ from mlopt_engine import registry
 from recipes.actions import ACTIONS
 from recipes.ancestor import WORDS
 from recipes.codes import CODES
-from recipes.entries import Entry, pairs_in_words, recipe_entries, rule_entries, template_entries
+from recipes.entries import Entry, layer_entries, pairs_in_words, recipe_entries, rule_entries, template_entries
 from recipes.findings import nearest
 from recipes.json_schema import action_summary, model_schema
 from recipes.recipe import Recipe
@@ -132,6 +132,9 @@ KINDS: dict[str, Callable[[], Iterator[Entry]]] = {
     "facts": _facts,
     "operators": functools.partial(_registered, "operator", "operators"),
     "recipes": recipe_entries,
+    "frameworks": functools.partial(layer_entries, "framework"),
+    "environments": functools.partial(layer_entries, "environment"),
+    "hardware": functools.partial(layer_entries, "hardware"),
 }
 
 

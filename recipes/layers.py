@@ -1,6 +1,7 @@
 """The layers around a recipe, weakest first: built-in, framework, environment, hardware, custom, flags.
 
-A recipe alone means what it says: nothing comes beneath it that was not asked for. A folder of layers::
+A recipe alone means what it says: nothing comes beneath it that was not asked for. What ships under a name stays
+out where the folder or the recipe defines an environment or profile of that name. A folder of layers::
 
     default/*.yaml            the built-in layer
     frameworks/NAME.yaml      what --framework NAME adds
@@ -235,10 +236,13 @@ def _layers(
         except RecipeError as error:
             findings.extend(error.findings)
 
-    default = folder.files.get("default", {})
-    if not default and request.recipe is None:
-        yield from found("default")
-    yield from (Layer("built-in", document) for document in default.values())
+    weakest = [Layer("built-in", document) for document in folder.files.get("default", {}).values()]
+    if not weakest and request.recipe is None:
+        weakest += found("default")
+    strongest = [Layer("custom", document) for document in folder.files.get("custom", {}).values()]
+    if request.recipe is not None:
+        strongest += found(request.recipe)
+    yield from weakest
     environment = (request.environment,) if request.environment else ()
     selected = (
         ("frameworks", request.frameworks),
@@ -249,9 +253,16 @@ def _layers(
         for each in chosen:
             if name == "frameworks":
                 yield from frameworks.layers(each, findings)
-            for place in (library, folder):
-                if each in place.files.get(name, {}):
-                    yield Layer(FOLDERS[name], place.files[name][each])
-    yield from (Layer("custom", document) for document in folder.files.get("custom", {}).values())
-    if request.recipe is not None:
-        yield from found(request.recipe)
+            if each in folder.files.get(name, {}):
+                yield Layer(FOLDERS[name], folder.files[name][each])
+            elif each in library.files.get(name, {}) and not any(
+                _defines(layer.document, _SECTIONS[name], each) for layer in (*weakest, *strongest)
+            ):
+                yield Layer(FOLDERS[name], library.files[name][each])
+    yield from strongest
+
+
+def _defines(document: Document, section: str, name: str) -> bool:
+    """Whether a document has an environment or a profile of that name, so that the shipped one stays out."""
+    sections = document.value.get(section) if isinstance(document.value, dict) else None
+    return isinstance(sections, dict) and name in sections

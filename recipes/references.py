@@ -59,7 +59,8 @@ def _selected_templates(together: Merged) -> Iterator[Finding]:
     for name in chosen_templates(together)[0]:
         if name in known:
             continue
-        message, remedy = f"there is no template '{name}'", _remedy(name, known)
+        message = f"there is no template '{name}'"
+        remedy = _remedy(name, {*known, *named().entries("templates")})
         setting = together.leaf("settings", "template")
         if together.selection.templates or setting is None:
             yield Finding("MLO171", message, "--template", do=remedy)

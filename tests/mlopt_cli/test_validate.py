@@ -19,7 +19,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 def test_validate_accepts_shipped_recipes() -> None:
     done = run("default", "shuffled-images")
     assert done.returncode == 0
-    assert "default: ok, 2 rules" in done.stdout
+    assert "default: ok, 4 rules" in done.stdout
 
 
 def test_validate_prints_every_finding_with_a_caret(tmp_path: Path) -> None:
