@@ -10,7 +10,14 @@ from mlopt_engine import registry
 from recipes.actions import ACTIONS
 from recipes.ancestor import WORDS
 from recipes.codes import CODES
-from recipes.entries import Entry, layer_entries, pairs_in_words, recipe_entries, rule_entries, template_entries
+from recipes.entries import (
+    Entry,
+    layer_entries,
+    pairs_in_words,
+    recipe_entries,
+    rule_entries,
+    template_entries,
+)
 from recipes.findings import nearest
 from recipes.json_schema import action_summary, model_schema
 from recipes.recipe import Recipe

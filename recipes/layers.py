@@ -1,7 +1,7 @@
 """The layers around a recipe, weakest first: built-in, framework, environment, hardware, custom, flags.
 
-A recipe alone means what it says: nothing comes beneath it that was not asked for. What ships under a name stays
-out where the folder or the recipe defines an environment or profile of that name. A folder of layers::
+A recipe alone means what it says: nothing comes beneath it that was not asked for. An environment or profile
+that ships stays out where the folder or the recipe defines one of that name. A folder of layers::
 
     default/*.yaml            the built-in layer
     frameworks/NAME.yaml      what --framework NAME adds

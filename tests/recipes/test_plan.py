@@ -41,7 +41,7 @@ def test_default_keeps_small_files_and_streams_large_ones() -> None:
     rules = Rules(recipes.compile_plan(recipes.load("default"), memory_bytes=MEMORY).json)
     small, large = (json.loads(rules.decide(b"a.jpg", size)) for size in (100_000, 300 << 20))
     assert (small["cache"]["policy"], small["prefetch"]) == ("pinned", None)
-    assert (large["cache"]["share"], large["prefetch"], large["stream"]["streams"]) == (0.4, None, 32)
+    assert (large["cache"], large["prefetch"], large["stream"]["streams"]) == (None, None, 32)
     table = json.loads(rules.decide(b"a.parquet", 300 << 20))
     assert (table["cache"]["policy"], table["prefetch"], table["stream"]) == ("pinned", None, None)
 
