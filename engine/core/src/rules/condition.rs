@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::facts::{FACTS, FactInfo};
-use super::operators::{self, EXISTS, Test};
+use super::facts::{FACTS, Fact, FactInfo};
+use super::operators::{self, EXISTS, Quick, Test};
 use super::view::View;
 use crate::ConditionSpec;
 
@@ -23,11 +23,11 @@ pub enum Verdict {
 pub(super) struct Condition {
     pub(super) fact: &'static FactInfo,
     /// Its place in [`FACTS`].
-    index: usize,
+    pub(super) index: usize,
     pub(super) weight: f64,
     pub(super) required: bool,
     /// `Some(expected)` for the operator that asks whether the fact is known.
-    exists: Option<bool>,
+    pub(super) exists: Option<bool>,
     test: Box<dyn Test>,
 }
 
@@ -70,9 +70,19 @@ impl Condition {
         if holds { Verdict::True } else { Verdict::False }
     }
 
+    /// What can be told of its test without asking it.
+    pub(super) fn quick(&self) -> Quick<'_> {
+        self.test.quick()
+    }
+
+    /// Whether its test holds for a known value.
+    pub(super) fn holds(&self, value: Fact<'_>) -> bool {
+        self.test.holds(value)
+    }
+
     /// The fact's value, for people.
     pub(super) fn actual(&self, view: &View<'_>) -> Option<Value> {
         let value = view.value(self.index);
-        value.map(super::facts::Fact::to_json)
+        value.map(Fact::to_json)
     }
 }

@@ -71,7 +71,7 @@ impl Rules {
     ) -> (bool, Vec<Verdict>) {
         let view = View::new(file, live, around);
         let rule = &self.rules[rule];
-        let (_, fires) = rule.judge(|condition| condition.verdict(&view));
+        let (_, fires) = rule.judge(|place| rule.conditions[place].verdict(&view) == Verdict::True);
         let verdicts = rule.conditions.iter().map(|condition| condition.verdict(&view));
         (fires, verdicts.collect())
     }
@@ -103,7 +103,7 @@ impl Rules {
         let mut rules = Vec::with_capacity(self.rules.len());
         let mut fired = Vec::new();
         for (index, (rule, spec)) in self.rules.iter().zip(&self.specs).enumerate() {
-            let (score, fires) = rule.judge(|condition| condition.verdict(&view));
+            let (score, fires) = rule.judge(|place| rule.conditions[place].verdict(&view) == Verdict::True);
             if fires {
                 fired.push(AppliedRule { rule: index, score });
             }

@@ -10,10 +10,12 @@
 //! `max_rules` take part. Arithmetic is IEEE double in the order of the conditions, so that a model in another
 //! language gives the same bits.
 
+mod affixes;
 mod condition;
 mod explain;
 mod fact_set;
 mod facts;
+mod index;
 mod number;
 mod operators;
 mod view;
@@ -21,6 +23,7 @@ mod view;
 use std::cmp::Ordering;
 
 use condition::Condition;
+use index::Index;
 use serde_json::Value;
 use view::{NO_FILE, View};
 
@@ -60,6 +63,9 @@ pub fn check_condition(fact: &str, op: &str, value: Value) -> Result<(), String>
     Condition::compile(&spec).map(|_| ())
 }
 
+/// Up to so many rules a decision's bits need no memory of their own.
+const FEW_RULES: usize = 64;
+
 /// Which files a change of facts concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -74,6 +80,7 @@ pub enum Reach {
 /// A plan's rules, ready to judge files.
 pub struct Rules {
     rules: Vec<Rule>,
+    index: Index,
     specs: Vec<RuleSpec>,
     max_rules: usize,
 }
@@ -85,8 +92,10 @@ impl Rules {
     /// `CoreError::Plan` for an unknown fact, operator or parameter, and for values that do not fit them.
     pub fn compile(plan: &Plan) -> Result<Rules, CoreError> {
         let rules = plan.rules.iter().map(|spec| Rule::compile(spec, plan.threshold));
+        let rules = rules.collect::<Result<Vec<_>, _>>()?;
         Ok(Rules {
-            rules: rules.collect::<Result<_, _>>()?,
+            index: Index::new(&rules, &plan.rules),
+            rules,
             specs: plan.rules.clone(),
             max_rules: plan.max_rules as usize,
         })
@@ -152,10 +161,15 @@ impl Rules {
     /// Decide what happens to a file.
     pub fn decide(&self, file: &FileFacts, live: &LiveFacts, around: &FactSet) -> Decision {
         let view = View::new(file, live, around);
+        let (mut few, mut many) = ([0; FEW_RULES], Vec::new());
+        let masks = few.get_mut(..self.rules.len()).unwrap_or_else(|| {
+            many.resize(self.rules.len(), 0);
+            &mut many
+        });
+        self.index.mark(&self.rules, &view, masks);
         let mut applied = Vec::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            let (score, fires) = rule.judge(|condition| condition.verdict(&view));
-            if fires {
+        for ((index, rule), &mask) in self.rules.iter().enumerate().zip(&*masks) {
+            if let Some(score) = self.index.score(index, rule, &view, mask) {
                 applied.push(AppliedRule { rule: index, score });
             }
         }
@@ -163,8 +177,13 @@ impl Rules {
     }
 
     fn compose(&self, mut applied: Vec<AppliedRule>) -> Decision {
+        if applied.len() > self.max_rules {
+            if let Some(last) = self.max_rules.checked_sub(1) {
+                applied.select_nth_unstable_by(last, |a, b| self.stronger_first(a, b));
+            }
+            applied.truncate(self.max_rules);
+        }
         applied.sort_unstable_by(|a, b| self.stronger_first(a, b));
-        applied.truncate(self.max_rules);
         let mut composed = Composed::default();
         for &AppliedRule { rule, .. } in &applied {
             self.rules[rule].patch.apply(rule, &mut composed);
@@ -204,11 +223,11 @@ impl Rule {
         })
     }
 
-    /// Score and whether the rule fires.
-    fn judge(&self, mut verdict: impl FnMut(&Condition) -> Verdict) -> (f64, bool) {
+    /// Score and whether the rule fires, from what holds of its conditions.
+    fn judge(&self, holds: impl Fn(usize) -> bool) -> (f64, bool) {
         let (mut held, mut missing, mut refused, mut chosen) = (0.0, 0_usize, false, false);
-        for condition in &self.conditions {
-            if verdict(condition) == Verdict::True {
+        for (place, condition) in self.conditions.iter().enumerate() {
+            if holds(place) {
                 held += condition.weight;
                 // A required one that holds is no choice: "any" would be true of every file.
                 chosen |= !condition.required;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Test, text_of};
+use super::{Quick, Test, text_of};
 use crate::rules::facts::{Fact, FactInfo, FactKind};
 use crate::rules::number::Number;
 
@@ -19,6 +19,14 @@ impl Test for OneOf {
             Fact::Number(number) => self.numbers.iter().any(|value| value.compare(number).is_eq()),
         };
         found != self.negated
+    }
+
+    fn quick(&self) -> Quick<'_> {
+        if self.numbers.is_empty() {
+            Quick::OneOf(&self.texts, self.negated)
+        } else {
+            Quick::Ask
+        }
     }
 }
 

@@ -49,6 +49,29 @@ pub enum ValueShape {
 pub(super) trait Test: Send + Sync {
     /// Compare a known value.
     fn holds(&self, fact: Fact<'_>) -> bool;
+
+    /// What can be told without asking; a condition that cannot hold for other values is not asked for them.
+    fn quick(&self) -> Quick<'_> {
+        Quick::Ask
+    }
+}
+
+/// For which values a test can hold.
+pub(super) enum Quick<'t> {
+    /// It holds for all.
+    Always,
+    /// It holds for these texts only; or, with true, for all others only.
+    OneOf(&'t [Box<[u8]>], bool),
+    /// It holds for numbers from the first to the second only, both included.
+    Within(u64, u64),
+    /// It can hold for texts only that start so.
+    Start(&'t [u8]),
+    /// It can hold for texts only whose last component starts so.
+    NameStart(&'t [u8]),
+    /// It can hold for texts only that end so.
+    End(&'t [u8]),
+    /// Whoever wants to know has to ask.
+    Ask,
 }
 
 type Build = fn(&FactInfo, &Value) -> Result<Box<dyn Test>, String>;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::Test;
+use super::{Quick, Test};
 use crate::rules::facts::{Fact, FactInfo};
 use crate::rules::number::Number;
 
@@ -21,6 +21,30 @@ impl Test for Compared {
             Fact::Text(_) => false,
         }
     }
+
+    fn quick(&self) -> Quick<'_> {
+        let holds = |number| (self.fits)(self.value.compare(number));
+        match (holds(0), holds(u64::MAX)) {
+            (true, true) => Quick::Within(0, u64::MAX),
+            (true, false) => Quick::Within(0, first_number(|number| !holds(number)) - 1),
+            (false, true) => Quick::Within(first_number(holds), u64::MAX),
+            (false, false) => Quick::Within(1, 0),
+        }
+    }
+}
+
+/// The least number from which on something is so; it is so of the largest.
+fn first_number(is_so: impl Fn(u64) -> bool) -> u64 {
+    let (mut least, mut most) = (0, u64::MAX);
+    while least < most {
+        let middle = least + (most - least) / 2;
+        if is_so(middle) {
+            most = middle;
+        } else {
+            least = middle + 1;
+        }
+    }
+    least
 }
 
 struct Between {

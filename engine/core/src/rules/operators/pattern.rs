@@ -4,7 +4,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::{Test, text_of};
+use super::{Quick, Test, text_of};
 use crate::filetype::name_of;
 use crate::rules::facts::{Fact, FactInfo, FactKind};
 
@@ -81,6 +81,30 @@ impl Test for Glob {
             Glob::Compiled(matcher, true) => is_match(matcher, name_of(text)),
             Glob::Compiled(matcher, false) => is_match(matcher, text),
         }
+    }
+
+    fn quick(&self) -> Quick<'_> {
+        match self {
+            Glob::Whole(whole) => Quick::OneOf(std::slice::from_ref(whole), false),
+            Glob::Below(folder) => Quick::Start(folder),
+            Glob::Anything => Quick::Always,
+            // The longer literal tells more.
+            Glob::Name(star) | Glob::Path(star) if star.end.len() > star.start.len() => Quick::End(&star.end),
+            Glob::Name(star) if !star.start.is_empty() => Quick::NameStart(&star.start),
+            Glob::Path(star) if !star.start.is_empty() => Quick::Start(&star.start),
+            Glob::Name(_) | Glob::Path(_) => Quick::Ask,
+            Glob::Compiled(matcher, is_name) => compiled_start(matcher.glob().glob(), *is_name),
+        }
+    }
+}
+
+/// The literal that a glob of any shape starts with; a slash at its end may stand for nothing before `**`.
+fn compiled_start(pattern: &str, is_name: bool) -> Quick<'_> {
+    let literal = pattern.split(['*', '?', '[', ']', '{', '}', '\\']).next();
+    match literal.unwrap_or_default().trim_end_matches('/').as_bytes() {
+        [] => Quick::Ask,
+        start if is_name => Quick::NameStart(start),
+        start => Quick::Start(start),
     }
 }
 
