@@ -126,7 +126,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="mlopt-recipes-") as folder:
             for name, figure in rows(job, recipes, Path(folder)):
                 figures[name] = figure
+                keep(figures)  # after each: all of them take ten minutes
                 print(f"  {name:28}", saved(figure, "predicted"), saved(figure, "measured"), flush=True)
+
+
+def keep(figures: dict[str, Any]) -> None:
+    """Write the rows so far."""
     document = {"name": "recipes", "figures": figures, "machine": machine(), "commit": commit()}
     RESULT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 

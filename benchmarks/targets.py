@@ -44,6 +44,8 @@ def _times_libcachesim(figures: Any) -> float:
     )
 
 
+_DECIDING = ("decide_small_us", "decide_large_us")
+
 TARGETS = (
     Target("small_files", "warm read of small files / native", lambda f: f["warm"]["ratio"], 0.85, 0.92),
     Target(
@@ -114,6 +116,41 @@ TARGETS = (
         lambda f: max(_errors(f)),
         0.20,
         0.10,
+        is_upper=True,
+    ),
+    Target(
+        "prediction",
+        "demo: epoch under the learned recipe / on the source as it is",
+        lambda f: f["demo: tuned"]["measured_s"] / f["demo: source"]["measured_s"],
+        0.60,
+        is_upper=True,
+    ),
+    Target(
+        "prediction",
+        "demo: epoch under the learned recipe / under the page cache at equal memory",
+        lambda f: f["demo: tuned"]["measured_s"] / f["demo: page cache"]["measured_s"],
+        0.80,
+        is_upper=True,
+    ),
+    Target(
+        "rules",
+        "deciding a file under 20 rules, us",
+        lambda f: max(f[kind][size] for kind in ("alike_20", "mixed_20") for size in _DECIDING),
+        2,
+        is_upper=True,
+    ),
+    Target(
+        "rules",
+        "deciding a file under 1,000 rules, us",
+        lambda f: max(f[kind][size] for kind in ("alike_1000", "mixed_1000") for size in _DECIDING),
+        10,
+        is_upper=True,
+    ),
+    Target(
+        "rules",
+        "loading and compiling 1,000 rules, ms",
+        lambda f: max(f[kind]["load_ms"] + f[kind]["compile_ms"] for kind in ("alike_1000", "mixed_1000")),
+        100,
         is_upper=True,
     ),
     Target(
