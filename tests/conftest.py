@@ -1,4 +1,4 @@
-"""What holds for every test: property tests never fail for being slow, Ctrl-C works also in the background."""
+"""What holds for every test: none fails for being slow, Ctrl-C works also in the background."""
 
 import signal
 
@@ -7,6 +7,6 @@ from hypothesis import settings
 settings.register_profile("mlopt", deadline=None)
 settings.load_profile("mlopt")
 
-# A shell starts what runs in the background with SIGINT ignored, and every process under test would inherit that.
+# A shell starts what runs in the background with SIGINT ignored; every process under test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
