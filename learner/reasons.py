@@ -112,6 +112,8 @@ def reason_of(rule: LearnedRule, need: int, budget: Budget, allocation: Allocati
     if treatment.mode == "epoch_set":
         staged = size_text(treatment.stage_share * budget.bytes)
         sentences.append(f"What an epoch has not read yet is fetched ahead into {staged}.")
+    elif treatment.mode is not None and treatment.policy is not None:
+        sentences.append("In the rest, each reader's file is fetched ahead of it.")
     elif treatment.mode is not None:
         sentences.append("Fetched ahead of the reader and not kept.")
     if rule.saved is not None:

@@ -95,6 +95,27 @@ class LearnedRule:
     reason: str = ""
     saved: Cost | None = None
 
+    def metadata(self) -> Document:
+        """Say where the rule comes from, and on what evidence.
+
+        Returns
+        -------
+        dict
+            Origin, files and bytes of the class, and what the rule saves per epoch [s].
+        """
+        target = self.treatment.target
+        evidence: Document = {"files": target.n_files, "bytes": target.bytes}
+        if self.saved is not None:
+            evidence |= {
+                "saved_first_epoch_s": _short(self.saved.first),
+                "saved_epoch_s": _short(self.saved.steady),
+            }
+        return {"origin": "class of files", "evidence": evidence}
+
+
+def _short(seconds: float) -> float:
+    return round(seconds, 4)
+
 
 def weigh(treatment: Treatment, weights: RuleWeights) -> LearnedRule:
     """Give learned weights to the conditions of a class; those of no weight are left out.
@@ -131,9 +152,11 @@ def rule_document(rule: LearnedRule, priority: int) -> Document:
     dict
         Plain values.
     """
-    document: Document = {"id": rule.treatment.target.name}
+    name = rule.treatment.target.name
+    document: Document = {"id": name, "name": name}
     if rule.reason:
         document["description"] = rule.reason
+        document["metadata"] = rule.metadata()
     document |= {
         "priority": priority,
         "match": "weighted",

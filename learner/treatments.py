@@ -24,6 +24,8 @@ STREAM = "stream"
 STREAM_PART = 10
 POLICIES = ("pinned", "lru", "fifo")
 STAGE_RATIOS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
+#: Of shards that are read ahead inside: a few windows are enough.
+INSIDE_RATIOS = (0.15, 0.25, 0.5)
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,16 @@ class Treatment:
             parameters = {"tier": "memory", "policy": self.policy, "share": self.share}
             if self.policy == "pinned":
                 parameters["lock"] = True  # else a kernel that reclaims early takes what is held
-            actions.append({"type": "cache", "parameters": parameters})
+            actions.append({"type": "cache", "target": "file", "parameters": parameters})
         if self.mode == STREAM:
             chunk = max((self.window_bytes or 0) // max(self.depth, 1), PAGE_BYTES)
             stream = {"chunk_bytes": f"{chunk >> 10}KiB", "streams": self.depth}
-            actions.append({"type": "stream", "parameters": stream})
+            actions.append({"type": "stream", "target": "file", "parameters": stream})
         elif self.mode is not None:
             prefetch: dict[str, object] = {"mode": self.mode, "share": self.stage_share, "depth": self.depth}
             if self.window_bytes is not None:
                 prefetch["window_bytes"] = f"{self.window_bytes >> 20}MiB"
-            actions.append({"type": "prefetch", "parameters": prefetch})
+            actions.append({"type": "prefetch", "target": "file", "parameters": prefetch})
         return actions
 
 
@@ -100,6 +102,9 @@ class Choice:
         Its window inside a file [bytes].
     stream_depth : int
         Its fetches outstanding.
+    inside_bytes : int
+        The staging of a class that is held in part goes ahead inside of its files, this far, instead of ahead
+        of the epoch; 0 for ``epoch_set`` [bytes].
     """
 
     policy: str = "pinned"
@@ -108,6 +113,7 @@ class Choice:
     stream: str | None = None
     window_bytes: int = 0
     stream_depth: int = 0
+    inside_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -220,11 +226,19 @@ def grid(
     """
     streams = list(_streams(storage, streamed))
     held = list(_held_choices(storage, bool(partly_held)))
-    return [
+    has_large = any(_is_large(target) for target in partly_held)
+    # shards held in part: of 16 TFRecord shards, half held, reading 4 MiB ahead in the rest saved 11 % more
+    inside = [(ratio, window) for ratio in INSIDE_RATIOS for window in WINDOWS[:2]] if has_large else []
+    shards = [
+        Choice("pinned", ratio, max(window // BLOCK_BYTES, 2), inside_bytes=window)
+        for ratio, window in inside
+    ]
+    plain = [
         Choice(policy, ratio, depth, mode, window, stream_depth)
         for policy, ratio, depth in held
         for mode, window, stream_depth in streams
     ]
+    return plain + shards
 
 
 def _streams(storage: StorageModel, streamed: Sequence[FileClass]) -> Iterator[tuple[str | None, int, int]]:
@@ -314,13 +328,15 @@ def _partly_held(choice: Choice, budget: Budget, target: FileClass, size: float)
     if choice.stage_ratio == 0:
         return Treatment(target, choice.policy, budget.share(size))
     staged = size * choice.stage_ratio
+    inside = choice.inside_bytes if _is_large(target) else 0
     return Treatment(
         target,
         choice.policy if choice.stage_ratio < 1 else None,
         budget.share(size - staged),
-        "epoch_set",
+        "sequential" if inside else "epoch_set",
         budget.share(staged),
         choice.depth,
+        inside or None,
     )
 
 

@@ -368,6 +368,7 @@ class Tuner:
         for rule, learned in zip(rules, weights, strict=True):
             if rule.get("match", "weighted") != "weighted" or learned.accuracy is None:
                 continue
+            rule["metadata"] = {**rule.get("metadata", {}), "origin": "base rule, weighed anew"}
             rule["threshold"] = learned.threshold
             rule["conditions"] = [
                 {**condition, "weight": weight}

@@ -13,6 +13,7 @@ import recipes
 from learner.judge import World
 from learner.learn import Learned, Request, learn, write
 from learner.runs import make_run
+from mlopt_cli.main import main
 from mlopt_engine import Rules
 from mlopt_engine.errors import InvalidInputError, RefusedError
 from simulator.fuse_costs import FuseCosts
@@ -75,6 +76,22 @@ def test_written_recipe_loads_and_treats_the_images(demo_learned: Learned, tmp_p
         assert said in text
     for rule in recipe.document["rules"]:
         assert "Without this rule" in rule["description"]
+
+
+def test_learned_rules_say_where_they_come_from_and_pass_strict_checks(
+    demo_learned: Learned, tmp_path: Path
+) -> None:
+    path = tmp_path / "tuned.yaml"
+    path.write_text(demo_learned.text)
+    assert main(["validate", str(path), "--strict"]) == 0
+    sizes = {target.name: (target.n_files, target.bytes) for target in demo_learned.tuned.classes}
+    assert demo_learned.document["rules"]
+    for rule in demo_learned.document["rules"]:
+        assert main(["explain", rule["id"], "-r", str(path)]) == 0
+        evidence = rule["metadata"]["evidence"]
+        assert rule["metadata"]["origin"] == "class of files"
+        assert (evidence["files"], evidence["bytes"]) == sizes[rule["id"]]
+    assert any(rule["metadata"]["evidence"]["saved_epoch_s"] > 0 for rule in demo_learned.document["rules"])
 
 
 def test_same_trace_and_seed_give_the_same_bytes(demo_request: Request, demo_learned: Learned) -> None:

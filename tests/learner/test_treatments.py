@@ -62,3 +62,21 @@ def test_whole_classes_keep_room_for_rounding(situation) -> None:
     made = treatments(Choice(), **situation)
     val = next(t for t in made if t.target.name == "val-png")
     assert val.share * situation["budget"].bytes >= situation["needs"]["val-png"]
+
+
+def test_shards_held_in_part_are_read_ahead_inside(make_job, group) -> None:
+    table = file_features([make_job([group("shards/{:02}.tar", 8, 6 << 20)], epochs=3)])
+    classes = classify(table)
+    (shards,) = classes
+    need = held_bytes(table, shards)
+    budget = make_budget(need // 2, table, n_workers=2)
+    situation = {"budget": budget, "needs": {shards.name: need}, "held": {shards.name: budget.usable_bytes}}
+    inside = [choice for choice in grid(STORAGE, partly_held=classes, streamed=[]) if choice.inside_bytes]
+    assert inside
+    for choice in inside:
+        made = treatments(choice, classes=classes, **situation)
+        check_fits(made, budget)
+        (treatment,) = made
+        assert (treatment.policy, treatment.mode) == ("pinned", "sequential")
+        assert treatment.window_bytes == choice.inside_bytes
+        assert treatment.stage_share > 0
