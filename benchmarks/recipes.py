@@ -122,7 +122,7 @@ def main() -> None:
         recipes = [recipe for recipe in shipped() if recipe.job == job.name and recipe.name in chosen]
         if not recipes:
             continue
-        print(f"{job.name} on a {job.storage}: {job.summary}", flush=True)
+        print(f"{job.name}, {job.storage}: {job.summary}", flush=True)
         with tempfile.TemporaryDirectory(prefix="mlopt-recipes-") as folder:
             for name, figure in rows(job, recipes, Path(folder)):
                 figures[name] = figure
