@@ -20,6 +20,9 @@ from benchmarks.targets import judged
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+LIBRARY_PAGE = HERE.parent / "docs" / "guide" / "library.md"
+#: The table of shipped recipes stands between these lines of the library's page.
+LIBRARY_TABLE = ("<!-- made by python -m benchmarks.run -->\n", "<!-- end -->\n")
 NO_BENCHMARKS = ("__init__", "run", "targets")
 #: Ends of names, and what they mean.
 UNITS = {
@@ -149,6 +152,30 @@ def summary() -> str:
     return "\n".join(lines) + "\n"
 
 
+def library_table(figures: dict[str, Any]) -> str:
+    """Write what each shipped recipe saves on its kind of job."""
+    lines = [
+        "| recipe | job | storage | source [s] | with it [s] | saved | saved as predicted |",
+        "|---|---|---|---:|---:|---:|---:|",
+    ]
+    for name, row in sorted(figures.items(), key=lambda item: (item[1]["job"], item[0])):
+        measured, predicted = row["measured"], row["predicted"]
+        lines.append(
+            f"| `{name}` | {row['job']} | {row['storage']} | {measured['source_s']:.2f} | "
+            f"{measured['recipe_s']:.2f} | {measured['saved_ratio']:.0%} | {predicted['saved_ratio']:.0%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def write_library_page() -> None:
+    """Put the measured rows of the shipped recipes into the guide."""
+    begin, end = LIBRARY_TABLE
+    text = LIBRARY_PAGE.read_text()
+    head, rest = text.split(begin)
+    figures = json.loads((HERE / "results" / "recipes.json").read_text())["figures"]
+    LIBRARY_PAGE.write_text(head + begin + "\n" + library_table(figures) + "\n" + end + rest.split(end)[1])
+
+
 def write_page() -> None:
     """Remake the page from all results that are kept."""
     sections = [section(path) for path in sorted((HERE / "results").glob("*.json"))]
@@ -171,6 +198,7 @@ def main() -> int:
             print(f"{name} failed with exit code {code}", file=sys.stderr, flush=True)
             failed.append(name)
     write_page()
+    write_library_page()
     if failed:
         print("failed: " + ", ".join(failed), file=sys.stderr)
     return 1 if failed else 0

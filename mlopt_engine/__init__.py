@@ -17,7 +17,6 @@ from mlopt_engine._native import (
     registry,
     replay_cache,
     replay_journal,
-    rule_vocabulary,
 )
 
 __all__ = [
@@ -37,5 +36,4 @@ __all__ = [
     "registry",
     "replay_cache",
     "replay_journal",
-    "rule_vocabulary",
 ]

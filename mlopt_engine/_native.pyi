@@ -481,15 +481,6 @@ def check_condition(fact: str, operator: str, value_json: str) -> str | None:
         What is wrong; None when the condition can be compiled.
     """
 
-def rule_vocabulary() -> str:
-    """List facts, operators and file types.
-
-    Returns
-    -------
-    str
-        As JSON.
-    """
-
 # scan.rs
 
 class RuleScan:

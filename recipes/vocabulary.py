@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlopt_engine import rule_vocabulary
+from mlopt_engine import registry
 from recipes.quantities import parse_duration_ns, parse_size_bytes
 
 __all__ = ["CONDITION_TYPES", "Fact", "Vocabulary", "vocabulary"]
@@ -176,7 +175,7 @@ def vocabulary() -> Vocabulary:
     Vocabulary
         The same object each time.
     """
-    listed = json.loads(rule_vocabulary())
+    listed = registry()
     facts = (Fact(**fact | {"words": tuple(fact["words"] or ())}) for fact in listed["facts"])
     return Vocabulary(
         facts={fact.name: fact for fact in facts},

@@ -159,7 +159,7 @@ def test_nothing_is_read_from_the_disk(tmp_path: Path) -> None:
 
 
 def test_the_table_is_listed_for_the_docs() -> None:
-    listed = json.loads(mlopt_engine.rule_vocabulary())["file_formats"]
+    listed = mlopt_engine.registry()["file_formats"]
     assert len(listed) > 50
     for entry in listed:
         assert set(entry) == {"name", "file_type", "framework", "extensions", "mime", "has_signature"}

@@ -41,7 +41,7 @@ mod _native {
     #[pymodule_export]
     use crate::replay::RunningReplay;
     #[pymodule_export]
-    use crate::rules::{Rules, check_condition, rule_vocabulary};
+    use crate::rules::{Rules, check_condition};
     #[pymodule_export]
     use crate::scan::RuleScan;
     #[pymodule_export]

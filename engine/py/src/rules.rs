@@ -1,9 +1,7 @@
-//! The rule evaluator for Python: judge files, check single conditions, list what the language has. Absent: logic.
+//! The rule evaluator for Python: judge files, check single conditions. Absent: logic.
 
-use mlopt_core::rules::{FACTS, OPERATORS};
-use mlopt_core::{CoreError, FORMATS, FactSet, FileFacts, FileType, LiveFacts, Plan, Version, rules};
+use mlopt_core::{CoreError, FactSet, FileFacts, LiveFacts, Plan, Version, rules};
 use pyo3::prelude::*;
-use serde_json::json;
 
 use crate::error::from_core;
 
@@ -84,19 +82,6 @@ pub fn check_condition(fact: &str, operator: &str, value_json: &str) -> PyResult
     let value =
         serde_json::from_str(value_json).map_err(|error| from_core(CoreError::Plan(error.to_string())))?;
     Ok(rules::check_condition(fact, operator, value).err())
-}
-
-/// List facts, operators and file types as JSON.
-#[pyfunction]
-pub fn rule_vocabulary() -> String {
-    json!({
-        "facts": FACTS,
-        "operators": OPERATORS,
-        "file_types": FileType::ALL.map(FileType::name),
-        "file_formats": FORMATS,
-        "access_patterns": rules::AccessPattern::ALL.map(rules::AccessPattern::name),
-    })
-    .to_string()
 }
 
 fn file(path: Vec<u8>, size: u64) -> FileFacts {
