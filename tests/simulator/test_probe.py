@@ -154,6 +154,7 @@ def test_the_cost_of_fuse_is_measured_and_kept(tmp_path: Path, monkeypatch: pyte
         ([5000] * 40, [4096]),
         ([50_000] * 40 + [8 << 20] * 4, [4096, 65_536, 262_144, 1 << 20]),
         ([64 << 20], [4096, 65_536, 262_144, 1 << 20]),
+        ([16 << 20] * 3 + [66_000, 400, 200], [4096, 65_536, 262_144, 1 << 20]),  # a model of three shards
     ],
 )
 def test_reads_are_as_large_as_the_files_allow(files: list[int], sizes: list[int]) -> None:
