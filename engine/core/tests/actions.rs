@@ -286,6 +286,27 @@ fn what_was_passed_leaves_the_kernel_at_once_or_while_there_is_room_and_the_budg
 }
 
 #[test]
+fn what_still_passes_through_the_kernel_is_not_fetched_ahead_of_a_second_reader() {
+    let asked = format!(r#""chunk_bytes":{BLOCK},"streams":8,"drop_behind":false"#);
+    let streams = action("stream", &asked);
+    let mut world = World::new(plan(256 * BLOCK, &[("**", &streams)]), &[("big", 64 * BLOCK)]);
+    world.read_through(0, BLOCK, 1);
+    // a page of the start went: the second reader's READ opens its window over what the kernel still has
+    world.tell(Event::Dropped {
+        extent: Extent {
+            file: FileId(0),
+            offset: 0,
+            length: BLOCK,
+        },
+    });
+    let ticket = world.read(0, 0, BLOCK, 2);
+    world.wait_for(ticket);
+    world.settle(world.now + SECOND);
+    assert_eq!(world.asked.len(), 65, "one block was gone");
+    assert_eq!(world.core.stats().prefetch_wasted.count, 0);
+}
+
+#[test]
 fn retention_lets_blocks_go_when_their_time_is_over_whatever_the_policy() {
     for policy in ["pinned", "lru"] {
         let keep = action(
