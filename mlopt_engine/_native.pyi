@@ -88,6 +88,59 @@ def replay_cache(
 def lru_stack_distances(ids: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return for each access the smallest LRU cache in which it hits [objects], -1 for first accesses."""
 
+# document.rs
+
+MAX_DEPTH: int
+MAX_FINDINGS: int
+MAX_NODES: int
+
+class Places:
+    """Where the values of a text were written; `read_document` makes them."""
+
+    def find(self, path: tuple[str | int, ...], *, key: bool = False) -> tuple[int, int]:
+        """Return line and column, from 1, of the innermost thing on a path that was written.
+
+        Parameters
+        ----------
+        path : tuple of str or int
+            Keys and indexes from the top.
+        key : bool
+            The key's position instead of the value's.
+        """
+
+def read_document(
+    text: str, is_json: bool
+) -> tuple[dict[str, Any] | None, Places | None, list[tuple[str, str, tuple[int, int] | None, str]]]:
+    """Read the text of a recipe.
+
+    Parameters
+    ----------
+    text : str
+        YAML or JSON.
+    is_json : bool
+        Whether it is JSON.
+
+    Returns
+    -------
+    tuple
+        The mapping on top, its places, and nothing else; or nothing, and what is wrong: code, message,
+        line and column, what to do.
+    """
+
+def is_plain_text(text: str) -> bool:
+    """Tell whether a word reads back as the same text without quotes.
+
+    Parameters
+    ----------
+    text : str
+        The word.
+
+    Returns
+    -------
+    bool
+        False for what looks like a constant, a number or one of the words that readers disagree on.
+    """
+
 # emulator.rs
 
 class EmulatedStorage:

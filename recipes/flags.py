@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recipes.findings import Finding, Mark, RecipeError
@@ -12,6 +12,20 @@ from recipes.schema import SettingsModel
 from recipes.source import Source
 
 __all__ = ["flags_document"]
+
+
+@dataclass(frozen=True)
+class _FlagPlaces:
+    """Line N is the Nth flag; only what a flag names has a place."""
+
+    keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    values: dict[Path, tuple[int, int]] = field(default_factory=dict)
+
+    def find(self, path: Path, *, key: bool = False) -> tuple[int, int]:
+        places = self.keys if key else self.values
+        named = (path[:end] for end in range(len(path), 0, -1) if path[:end] in places)
+        return next((places[each] for each in named), (1, 1))
+
 
 _SECTIONS = ("settings", "parameters")
 _KEY = "value: "
@@ -37,8 +51,7 @@ def flags_document(sets: Sequence[str]) -> Document:
         When one cannot be read.
     """
     source = Source.of_text("\n".join(" ".join(each.splitlines()) for each in sets), "--set")
-    values: dict[Path, Mark] = {(): Mark(1, 1)}
-    keys: dict[Path, Mark] = {}
+    places = _FlagPlaces()
     tree: dict[str, Any] = {}
     findings: list[Finding] = []
     for number, flag in enumerate(sets, 1):
@@ -47,11 +60,11 @@ def flags_document(sets: Sequence[str]) -> Document:
         if not equals or len(path) < 2 or not all(path):
             message = f"'{flag}' is not KEY=VALUE"
             findings.append(source.finding("MLO178", message, Mark(number, 1), "As in --set debug=true"))
-        elif path in keys:
+        elif path in places.keys:
             message = f"'{key}' is set twice"
             findings.append(source.finding("MLO178", message, Mark(number, 1), "Keep one of the two"))
         else:
-            keys[path], values[path] = Mark(number, 1), Mark(number, len(key) + 2)
+            places.keys[path], places.values[path] = (number, 1), (number, len(key) + 2)
             try:
                 _put(tree, path, parse(Source.of_text(f"{_KEY}{text}\n", "--set")).value["value"])
             except RecipeError as error:
@@ -59,7 +72,7 @@ def flags_document(sets: Sequence[str]) -> Document:
                 findings += [_moved(source, finding, number, shift) for finding in error.findings]
     if findings:
         raise RecipeError(findings)
-    return Document(source, tree, keys, values)
+    return Document(source, tree, places)
 
 
 def _path(key: str) -> tuple[str, ...]:

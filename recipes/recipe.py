@@ -154,7 +154,7 @@ def apply_template(recipe: Recipe, name: str, **parameters: Any) -> Recipe:
     value: dict[str, Any] = copy.deepcopy(before.value) if before else {}
     value["parameters"] = value.get("parameters", {}) | parameters
     source = before.source if before else Source.of_text("", f"template {name}")
-    flags = replace(before, value=value) if before else Document(source, value, {}, {})
+    flags = replace(before, value=value) if before else Document(source, value)
     selection = replace(recipe.together.selection, templates=(name,), flags=flags)
     return build(recipe.layers, selection, recipe.known_sections)
 

@@ -9,7 +9,7 @@ from recipes.merging import Leaf, Tree, ends, merge, merge_all, planted, values
 from recipes.nodes import Document, parse
 from recipes.source import Source
 
-EMPTY = Document(Source.of_text("", "none"), {}, {}, {})
+EMPTY = Document(Source.of_text("", "none"), {})
 
 # One shape for all trees, as the schema ensures: what is a mapping in one is none in no other.
 SHAPE = st.fixed_dictionaries(

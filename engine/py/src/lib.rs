@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod core;
+mod document;
 mod emulator;
 mod error;
 mod filetype;
@@ -24,6 +25,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::core::{Core, lru_stack_distances, registry, replay_cache};
+    #[pymodule_export]
+    use crate::document::{Places, is_plain_text, read_document};
     #[pymodule_export]
     use crate::emulator::EmulatedStorage;
     #[pymodule_export]
@@ -54,6 +57,9 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("FIRST_BYTES", mlopt_core::FIRST_BYTES)?;
+        module.add("MAX_DEPTH", mlopt_document::MAX_DEPTH)?;
+        module.add("MAX_FINDINGS", mlopt_document::MAX_FINDINGS)?;
+        module.add("MAX_NODES", mlopt_document::MAX_NODES)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
