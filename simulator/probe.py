@@ -258,8 +258,8 @@ def _choose(directory: Path, seed: int, notes: _Notes) -> list[Path]:
 def _sizes(files: list[int]) -> list[int]:
     """Choose the sizes of reads: up to 1 MiB where some files have it, else up to what a quarter of them has.
 
-    Whole small files tell a bandwidth that 4 KiB reads cannot: with 5 ms and 16 slots those end at 13 MB/s. Three
-    shards of a model are enough for 1 MiB: with 64 KiB beside them a link of 200 MB/s looked like one of 51.
+    Whole small files tell a bandwidth that 4 KiB reads cannot: with 5 ms and 16 slots those end at 13 MB/s.
+    Three shards of a model are enough for 1 MiB: in 64 KiB a link of 200 MB/s looked like one of 51.
     """
     by_size = sorted(files)
     is_enough = sum(size // LARGE for size in files) >= _PLACES_MIN
