@@ -24,7 +24,13 @@ from mlopt_engine import replay_cache
 
 RESULT = Path(__file__).parent / "results" / "cache_replay.json"
 OBJECTS, REQUESTS, CAPACITY, SEED = 1_000_000, 5_000_000, 100_000, 1
-ORACLES = {"lru": libcachesim.LRU, "fifo": libcachesim.FIFO, "belady": libcachesim.Belady}
+ORACLES = {
+    "lru": libcachesim.LRU,
+    "fifo": libcachesim.FIFO,
+    "lfu": libcachesim.LFU,
+    "sieve": libcachesim.Sieve,
+    "belady": libcachesim.Belady,
+}
 # oracleGeneral, 24 bytes: time, object, size, when it is read next (-1: never)
 ORACLE_GENERAL = np.dtype([("time", "<u4"), ("id", "<u8"), ("size", "<u4"), ("next", "<i8")])
 

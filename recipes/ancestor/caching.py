@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recipes.ancestor.base import Meaning, Word
-from recipes.ancestor.meanings import codec, flag, how_long, importance, never, policy_of, words
+from recipes.ancestor.meanings import boost, codec, flag, how_long, importance, never, policy_of, words
 
 __all__ = ["WORDS"]
 
@@ -46,7 +46,7 @@ _PARAMETERS = {
     "strategy": _STRATEGY,
     "cache_strategy": _STRATEGY,
     "priority": importance(),
-    "priority_boost": importance(),
+    "priority_boost": boost(),
     "cache_priority": importance(),
     "eviction_policy": policy_of("no such policy here; 'policy' names those that there are"),
     "cache_type": words(

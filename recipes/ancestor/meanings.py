@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from recipes.quantities import parse_duration_ns, parse_size_bytes
 __all__ = [
     "LARGEST_COUNT",
     "OPEN",
+    "boost",
     "codec",
     "concurrency",
     "flag",
@@ -24,6 +26,7 @@ __all__ = [
     "processing_class",
     "share",
     "size",
+    "times",
     "whole",
     "words",
 ]
@@ -32,6 +35,7 @@ __all__ = [
 OPEN = frozenset({"auto", "autotune", "auto_detect", "default", "dynamic"})
 # Below this a prefetch size counts chunks, from here on bytes: nobody fetches less than a page ahead.
 LARGEST_COUNT = 4096
+LARGEST_FACTOR = 1024
 NOTHING = Outcome()
 Sets = tuple[str, str | None, Any]
 
@@ -121,13 +125,15 @@ def _bytes(value: object) -> int:
         raise Unusable("a size such as 64MiB or a number of bytes") from None
 
 
-def size(action: str, parameter: str) -> Meaning:
+def size(action: str, parameter: str, *, with_share: bool = True) -> Meaning:
     """Read bytes; a percentage is a share of the tier.
 
     Parameters
     ----------
     action, parameter : str
         What is set.
+    with_share : bool
+        Whether a percentage means anything.
 
     Returns
     -------
@@ -137,12 +143,36 @@ def size(action: str, parameter: str) -> Meaning:
 
     def read(value: Any, others: Mapping[str, Any]) -> Outcome:
         del others
-        part = share(value)
+        part = share(value) if with_share else None
         if part is not None:
             return Outcome(sets=((action, "share", part),))
         return Outcome(sets=((action, parameter, _bytes(value)),))
 
-    return Meaning(f"`{action}.{parameter}` [bytes]; `25%` is `{action}.share`", _or_open(read))
+    also = f"; `25%` is `{action}.share`" if with_share else ""
+    return Meaning(f"`{action}.{parameter}` [bytes]{also}", _or_open(read))
+
+
+def times(action: str, parameter: str) -> Meaning:
+    """Read how many times as large something gets.
+
+    Parameters
+    ----------
+    action, parameter : str
+        What is set.
+
+    Returns
+    -------
+    Meaning
+        Sets a number from 1.
+    """
+
+    def read(value: Any, others: Mapping[str, Any]) -> Outcome:
+        del others
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= LARGEST_FACTOR:
+            raise Unusable(f"a number from 1 to {LARGEST_FACTOR}")
+        return Outcome(sets=((action, parameter, float(value)),))
+
+    return Meaning(f"`{action}.{parameter}`: times as large with each block read on", _or_open(read))
 
 
 def concurrency(action: str, parameter: str) -> Meaning:
@@ -327,6 +357,27 @@ def importance(action: str = "cache") -> Meaning:
         (action, "priority"),
         ("low", "normal", "high"),
     )
+
+
+def boost() -> Meaning:
+    """Read a factor in the ranking of what leaves: above 1 is high, below it low.
+
+    Returns
+    -------
+    Meaning
+        Sets ``cache.priority``.
+    """
+    graded = importance()
+
+    def read(value: Any, others: Mapping[str, Any]) -> Outcome:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return graded.read(value, others)
+        if not 0 <= value < math.inf:
+            raise Unusable("a factor from 0")
+        grade = "normal" if value == 1 else "high" if value > 1 else "low"
+        return Outcome(sets=(("cache", "priority", grade),))
+
+    return Meaning("`cache.priority`: a factor above 1 is high, below it low", read)
 
 
 def processing_class() -> Meaning:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from recipes.ancestor.base import Meaning, Outcome, Unusable, Word
+from recipes.ancestor.base import Meaning, Outcome, Word
 from recipes.ancestor.caching import GPU, IN_PROCESS
-from recipes.ancestor.meanings import concurrency, flag, is_open, lookahead, never, size, whole, words
+from recipes.ancestor.meanings import concurrency, flag, is_open, lookahead, never, size, times, whole, words
 
 __all__ = ["COMPRESSION_AWARE", "WORDS"]
 
@@ -50,13 +50,6 @@ def _read_chunk(value: Any, others: Mapping[str, Any]) -> Outcome:
     return Outcome(advisory="alone it has no effect: fetches are whole blocks of settings.block_size")
 
 
-def _read_growth(value: Any, others: Mapping[str, Any]) -> Outcome:
-    del others
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unusable("a number above 0")
-    return Outcome() if value == 2 else Outcome(advisory="the window doubles while a reader reads on")
-
-
 def _read_shuffle(value: Any, others: Mapping[str, Any]) -> Outcome:
     del others
     shuffled = value if isinstance(value, bool) else is_open(value) or whole(value) > 0
@@ -95,8 +88,8 @@ WORDS = (
             "size": size("prefetch", "window_bytes"),
             "max_size": size("prefetch", "window_bytes"),
             "prefetch_buffer": _BUFFER,
-            "initial_size": never("the window starts small by itself and doubles"),
-            "growth_factor": Meaning("2 is what happens, others have no effect", _read_growth),
+            "initial_size": size("prefetch", "first_window_bytes", with_share=False),
+            "growth_factor": times("prefetch", "growth"),
             "confidence_based": flag(
                 "done anyway: the window grows with each read that follows on",
                 off="the window adapts by itself",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recipes.ancestor.base import Word
 from recipes.ancestor.caching import lazy_loading
-from recipes.ancestor.meanings import codec, concurrency, flag, lookahead, never, size
+from recipes.ancestor.meanings import codec, concurrency, flag, lookahead, never, size, times
 from recipes.ancestor.prefetching import COMPRESSION_AWARE
 
 __all__ = ["WORDS"]
@@ -25,6 +25,8 @@ _PARAMETERS = {
         on=(("stream", "drop_behind", False),),
     ),
     "prefetch_buffer": lookahead(),
+    "initial_size": size("stream", "first_window_bytes", with_share=False),
+    "growth_factor": times("stream", "growth"),
     "compression_aware": COMPRESSION_AWARE,
     "record_batching": never("records are known to their reader, not to a file system"),
 }

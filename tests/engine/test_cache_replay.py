@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import libcachesim
 import numpy as np
@@ -14,30 +15,60 @@ from numpy.typing import NDArray
 from mlopt_engine import MloptError, lru_stack_distances, registry, replay_cache
 
 NAMES = [entry["name"] for entry in registry()["policies"]]
-ORACLES = {"lru": libcachesim.LRU, "fifo": libcachesim.FIFO, "belady": libcachesim.Belady}
+# pinned has no counterpart there, and upstream is nobody else's
+ORACLES = {
+    "lru": libcachesim.LRU,
+    "fifo": libcachesim.FIFO,
+    "lfu": libcachesim.LFU,
+    "sieve": libcachesim.Sieve,
+    "belady": libcachesim.Belady,
+}
 # libcachesim's word for an object that is not read again
 NO_NEXT = 2**63 - 1
 
 
 def plain_hits(policy: str, ids: list[int], capacity: int) -> list[bool]:
-    """Hits of a policy in the plain way: one list, best first to leave."""
+    """Hits of a policy in the plain way: a list of what is held, and who of them leaves."""
     held: list[int] = []
     hits = []
+    reads: dict[int, int] = {}  # since an object came
+    reached: dict[int, int] = {}  # the last read of an object
+    swept: set[int] = set()  # read since the hand of sieve passed
+    hand: int | None = None
     for position, item in enumerate(ids):
         hits.append(item in held)
         if item in held:
-            if policy == "lru":
-                held.remove(item)
-                held.append(item)
+            reads[item] += 1
+            reached[item] = position
+            swept.add(item)
             continue
         if len(held) == capacity:
             if policy == "pinned":
                 continue
-            if policy == "belady":
+            if policy == "sieve":
+                place = held.index(hand) if hand is not None else 0
+                while held[place] in swept:
+                    swept.discard(held[place])
+                    place = (place + 1) % capacity
+                leaves = held[place]
+                hand = held[place + 1] if place + 1 < capacity else None
+            else:
                 rest = ids[position:]
-                held.sort(key=lambda other: -(rest.index(other) if other in rest else len(ids)))
-            held.pop(0)
+                upcoming = {other: rest.index(other) if other in rest else len(ids) for other in held}
+                # without time, kind and size the ancestor's score is one of reads alone
+                frequency = {other: (reads[other], reached[other]) for other in held}
+                rank: dict[str, dict[int, Any]] = {
+                    "fifo": {other: place for place, other in enumerate(held)},
+                    "lru": reached,
+                    "lfu": frequency,
+                    "upstream": frequency,
+                    "belady": {other: -upcoming[other] for other in held},
+                }
+                leaves = min(held, key=rank[policy].__getitem__)
+            held.remove(leaves)
+            swept.discard(leaves)
         held.append(item)
+        reads[item], reached[item] = 1, position
     return hits
 
 
@@ -144,7 +175,7 @@ def test_shuffled_epochs_hit_as_theory_says(share: float) -> None:
         "lru": share + (1 - share) * math.log(1 - share),
         "fifo": -share - math.log(1 - share) if few else 1 - (1 - share) * (math.e - 1),
     }
-    for policy in NAMES:
+    for policy in theory:
         hits = replay_cache(policy, ids, None, round(share * objects), with_hits=True)["hits"]
         assert hits[cold * objects :].mean() == pytest.approx(theory[policy], abs=0.01), policy
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlopt_cli.main import main
+from mlopt_engine import registry
 
 
 def said(capfd: pytest.CaptureFixture[str], *words: str) -> str:
@@ -27,7 +28,9 @@ def test_topics_are_listed_without_a_word(capfd: pytest.CaptureFixture[str]) -> 
 
 def test_a_topic_lists_all_its_words(capfd: pytest.CaptureFixture[str]) -> None:
     text = said(capfd, "policies")
-    assert [line.split()[0] for line in text.splitlines()] == ["belady", "fifo", "lru", "pinned"]
+    assert [line.split()[0] for line in text.splitlines()] == [
+        each["name"] for each in registry()["policies"]
+    ]
 
 
 def test_all_meanings_of_a_word_are_shown(capfd: pytest.CaptureFixture[str]) -> None:

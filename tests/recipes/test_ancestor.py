@@ -116,8 +116,10 @@ def test_each_word_becomes_what_its_table_says() -> None:
         pytest.param("prefetch", {"prefetch_size": "25%"}, {"prefetch": {"share": 0.25}}, id="a percentage"),
         pytest.param(
             "prefetch",
-            {"queue_depth": 8, "max_size": "2MiB", "growth_factor": 2, "strategy": "adaptive"},
-            {"prefetch": {"depth": 8, "window_bytes": 2 << 20, "mode": "sequential"}},
+            {"queue_depth": 8, "initial_size": 65536, "max_size": "2MiB", "growth_factor": 3,
+             "strategy": "adaptive"},
+            {"prefetch": {"depth": 8, "first_window_bytes": 65536, "window_bytes": 2 << 20, "growth": 3.0,
+                          "mode": "sequential"}},
             id="window and concurrency",
         ),
         pytest.param(
@@ -167,6 +169,10 @@ def test_each_word_becomes_what_its_table_says() -> None:
         ),
         pytest.param("cache", {"priority": 95}, {"cache": {"priority": "high"}}, id="a priority as a number"),
         pytest.param("cache", {"priority": 40.0}, {"cache": {"priority": "normal"}}, id="a JSON number"),
+        pytest.param(
+            "smart_cache", {"priority_boost": 2}, {"cache": {"priority": "high"}}, id="a boost is a factor"
+        ),
+        pytest.param("cache", {"eviction_policy": "lfu"}, {"cache": {"policy": "lfu"}}, id="lfu"),
         pytest.param("cache", {"persistent": True}, {"cache": {"tier": "disk"}}, id="persists on disk"),
         pytest.param(
             "smart_cache",
@@ -259,8 +265,6 @@ def test_parameters_keep_their_meaning(
     [
         ("prefetch", {"prefetch_size": "batch_aligned"}),
         ("prefetch", {"cuda_streams": 4}),
-        ("prefetch", {"initial_size": 65536}),
-        ("prefetch", {"growth_factor": 1.5}),
         ("prefetch", {"confidence_based": False}),
         ("prefetch", {"chunk_size": 65536}),
         ("prefetch", {"strategy": "psychic"}),
@@ -310,6 +314,9 @@ def test_what_a_file_system_cannot_do_is_said_with_its_reason(word: str, paramet
         ("prefetch", {"prefetch_size": [4]}),
         ("prefetch", {"prefetch_size": "250%"}),
         ("prefetch", {"growth_factor": "fast"}),
+        ("prefetch", {"growth_factor": 0.5}),
+        ("prefetch", {"initial_size": "25%"}),
+        ("smart_cache", {"priority_boost": -1}),
         ("cache", {"priority": "very"}),
         ("cache", {"preload": "yes please"}),
         ("cache", {"compression": 9}),

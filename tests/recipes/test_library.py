@@ -28,7 +28,7 @@ MIB = 1 << 20
 FILES = StorageModel("file server", 5e6, 0.2, 5e6, 60e6, 60e6, 16)
 OBJECTS = StorageModel("object store", 30e6, 0.2, 30e6, 200e6, 200e6, 32)
 # To compare with, or a set of rules that only apply where they are named.
-WITHOUT_A_JOB = {"fifo", "lru", "rules/ancestor"}
+WITHOUT_A_JOB = {"fifo", "lfu", "lru", "sieve", "upstream", "rules/ancestor"}
 FOLDERS_OF_THE_LIBRARY = {*FLAGS, "rules", ""}
 
 

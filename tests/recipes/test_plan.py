@@ -203,8 +203,9 @@ def test_every_parameter_of_an_action_is_taken_by_the_engine(action: str) -> Non
     values = {
         "cache": "tier: memory, policy: fifo, share: 0.5, immutable: true, staleness: 1s, retention: 2h, "
         "lock: true, priority: high",
-        "prefetch": "mode: sequence, share: 0.5, window_bytes: 1MiB, files: 2, depth: 3, trigger: hint",
-        "stream": "chunk_bytes: 4MiB, streams: 8, drop_behind: false",
+        "prefetch": "mode: sequence, share: 0.5, "
+        "window_bytes: 1MiB, first_window_bytes: 64KiB, growth: 1.5, files: 2, depth: 3, trigger: hint",
+        "stream": "chunk_bytes: 4MiB, streams: 8, first_window_bytes: 1MiB, growth: 4.0, drop_behind: false",
         "coordinate": "single_flight: true, scope: process",
         "compress": "codec: lz4, level: 2, min_ratio: 1.5",
         "prioritize": "class: background, weight: 10, limit_bytes_per_s: 60MB/s",

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use crate::catalog::{Catalog, NONE, Phase};
-use crate::class::{Ahead, CacheClass, OrderClass, PrefetchClass};
+use crate::class::{Ahead, CacheClass, OrderClass, PrefetchClass, some_policy_ranks_files};
 use crate::decisions::DecisionTrace;
 use crate::eviction::Slot;
 use crate::fetching::Fetch;
@@ -43,7 +43,7 @@ pub struct Core {
     rules: Rules,
     /// What is known of job and machine.
     around: FactSet,
-    /// What reads show; kept only where some rule asks for it.
+    /// What reads show; kept only where some rule or policy asks for it.
     observer: Option<Observer>,
     pub(crate) now: Nanos,
     pub(crate) deadline_ns: u64,
@@ -88,7 +88,7 @@ impl Core {
         let rules = Rules::compile(&plan)?;
         Ok(Core {
             around: FactSet::default(),
-            observer: rules.need_live_facts().then(Observer::default),
+            observer: needs_observer(&rules, &plan).then(Observer::default),
             rules,
             now: Nanos(0),
             deadline_ns: FETCH_DEADLINE_NS,
@@ -337,7 +337,7 @@ impl Core {
         Ok(self.prefetches.len() as u32 - 1)
     }
 
-    fn live_facts(&self, file: FileId) -> LiveFacts {
+    pub(crate) fn live_facts(&self, file: FileId) -> LiveFacts {
         let observer = self.observer.as_ref();
         observer.map_or(LiveFacts::default(), |observer| observer.facts(file))
     }
@@ -590,7 +590,7 @@ impl Core {
         if plan.observe != self.plan.observe {
             return Err(CoreError::Plan("what is observed changes: remount needed".into()));
         }
-        let needs_observer = rules.need_live_facts();
+        let needs_observer = needs_observer(&rules, &plan);
         let fresh = (needs_observer && self.observer.is_none()).then(|| self.catalog.observer());
         let decisions: Vec<Decision> = (0..self.catalog.files.len() as u32)
             .map(FileId)
@@ -673,6 +673,10 @@ impl Core {
             index: block.index,
         }
     }
+}
+
+fn needs_observer(rules: &Rules, plan: &Plan) -> bool {
+    rules.need_live_facts() || some_policy_ranks_files(plan)
 }
 
 /// Where a read came from is where its farthest block came from.

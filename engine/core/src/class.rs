@@ -5,7 +5,7 @@ use crate::eviction::{Eviction, Needs, PolicyInfo};
 use crate::prefetch::{self, Prefetcher};
 use crate::rate::Limit;
 use crate::retention::Retention;
-use crate::{CoreError, Nanos, Priority, Tier};
+use crate::{CoreError, Nanos, Plan, Priority, Tier};
 
 /// Part of the tier that is kept free for what streams fetch ahead: 1 / 10.
 const STREAM_PART: u64 = 10;
@@ -14,6 +14,8 @@ const STREAM_PART: u64 = 10;
 pub(crate) struct CacheClass {
     pub(crate) action: CacheAction,
     pub(crate) policy: Box<dyn Eviction>,
+    /// The policy is told of each block that is read.
+    pub(crate) ranks_files: bool,
     /// Where its blocks live: what needs no recency is held silently in the kernel.
     pub(crate) part: Tier,
     pub(crate) cap_bytes: u64,
@@ -28,6 +30,7 @@ impl CacheClass {
             .ok_or_else(|| CoreError::Plan(format!("unknown cache policy '{}'", action.policy)))?;
         Ok(CacheClass {
             policy: info.make(),
+            ranks_files: info.ranks_files,
             part: if info.needs == Needs::Misses {
                 Tier::Kernel
             } else {
@@ -39,6 +42,15 @@ impl CacheClass {
             action,
         })
     }
+}
+
+/// Whether some rule names a policy that must be told how files are used.
+pub(crate) fn some_policy_ranks_files(plan: &Plan) -> bool {
+    plan.rules
+        .iter()
+        .flat_map(|rule| &rule.actions)
+        .filter_map(|action| PolicyInfo::find(action.parameters.get("policy")?.as_str()?))
+        .any(|policy| policy.ranks_files)
 }
 
 /// What asks for a fetch ahead.

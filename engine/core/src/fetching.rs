@@ -236,7 +236,7 @@ impl Core {
             let is_freed = self.evict_spent()
                 || self.evict_surplus_trailing()
                 || self.evict_staged()
-                || self.evict_resident(None)
+                || self.evict_resident()
                 || self.evict_passing()
                 || self.evict_trailing();
             if !is_freed {

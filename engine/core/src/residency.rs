@@ -6,7 +6,8 @@
 use crate::cache::{Core, INODE_BYTES};
 use crate::catalog::{Block, NONE, Phase};
 use crate::class::{CacheClass, PrefetchClass};
-use crate::eviction::Slot;
+use crate::eviction::{Asked, Eviction, Slot};
+use crate::filetype::Detection;
 use crate::transient::Standing;
 use crate::{CachePriority, Effect, Extent, FileId, Tier};
 
@@ -25,6 +26,7 @@ impl Core {
         let block = &self.catalog.blocks[slot as usize];
         if block.is_resident {
             let class = block.class as usize;
+            self.describe(class, slot);
             self.classes[class].policy.touch(slot);
             match self.classes[class].part {
                 Tier::Kernel => self.read_of_held(slot, part),
@@ -116,12 +118,32 @@ impl Core {
         self.trail.bytes() > self.trail_reserve.max(copied) && self.evict_trailing()
     }
 
+    /// Tell a policy that ranks by more than the order of reads what a block is.
+    fn describe(&mut self, class: usize, slot: Slot) {
+        if !self.classes[class].ranks_files {
+            return;
+        }
+        let block = &self.catalog.blocks[slot as usize];
+        let format = self.catalog.files[block.file.0 as usize].format;
+        let asked = Asked {
+            now: self.now,
+            bytes: u64::from(block.length),
+            kind: Detection::of_known(self.catalog.path(block.file), format).file_type,
+            pattern: self.live_facts(block.file).pattern,
+        };
+        self.classes[class].policy.asked(slot, &asked);
+    }
+
     /// Try to make a block that the driver holds resident in its class.
     pub(crate) fn admit(&mut self, slot: Slot) -> bool {
         let block = &self.catalog.blocks[slot as usize];
         let file = &self.catalog.files[block.file.0 as usize];
         let (class, length) = (file.class, u64::from(block.length));
-        if class == NONE || file.is_dead || !self.find_place(class as usize, slot) {
+        if class == NONE || file.is_dead {
+            return false;
+        }
+        self.describe(class as usize, slot);
+        if !self.find_place(class as usize, slot) {
             return false;
         }
         let owner = &mut self.classes[class as usize];
@@ -164,17 +186,19 @@ impl Core {
         true
     }
 
-    /// Whether a class may grow: below its cap, its part and the budget, evicting where its policy allows.
+    /// Whether a class may grow: below its cap, its part and the budget, evicting where priorities and policies allow.
     fn find_place(&mut self, class: usize, slot: Slot) -> bool {
         let length = u64::from(self.catalog.blocks[slot as usize].length);
-        let has_copy = self.classes[class].part == Tier::Kernel && self.is_chosen_as_sentinel(slot);
+        let part = self.classes[class].part;
+        let has_copy = part == Tier::Kernel && self.is_chosen_as_sentinel(slot);
         let copy = if has_copy { length } else { 0 };
-        loop {
-            let owner = &self.classes[class];
-            if owner.bytes + length <= owner.cap_bytes && self.part_has_room(owner.part, length) {
-                break;
-            }
+        while self.classes[class].bytes + length > self.classes[class].cap_bytes {
             if !self.evict_from(class) {
+                return false;
+            }
+        }
+        while !self.part_has_room(part, length) {
+            if !self.evict_for(class, |other| other.part == part) {
                 return false;
             }
         }
@@ -189,11 +213,20 @@ impl Core {
             if needed <= self.plan.tiers.memory.bytes {
                 return true;
             }
-            let priority = self.classes[class].action.priority;
-            if !self.evict_from(class) && !self.evict_resident(Some(priority)) {
+            if !self.evict_for(class, |_| true) {
                 return false;
             }
         }
+    }
+
+    /// Make room for a class: what some classes of lower priority hold gives way, then what its own policy lets go.
+    fn evict_for(&mut self, class: usize, is_meant: impl Fn(&CacheClass) -> bool) -> bool {
+        let priority = self.classes[class].action.priority;
+        let below = self.lowest(
+            |other| other.action.priority < priority && is_meant(other),
+            |policy| policy.yields(),
+        );
+        below.map(|slot| self.give_up(slot)).is_some() || self.evict_from(class)
     }
 
     /// What the cache policies hold, however many copies there are of it [bytes].
@@ -226,29 +259,43 @@ impl Core {
 
     /// Evict the policy's victim of one class.
     fn evict_from(&mut self, class: usize) -> bool {
-        let Some(victim) = self.classes[class].policy.victim() else {
-            return false;
-        };
-        if self.catalog.blocks[victim as usize].pins > 0 {
-            return false;
-        }
-        self.disown(victim);
-        self.release(victim);
-        true
+        let victim = self.classes[class].policy.victim();
+        let victim = victim.filter(|&slot| self.catalog.blocks[slot as usize].pins == 0);
+        victim.map(|slot| self.give_up(slot)).is_some()
     }
 
-    /// Evict from the class of the lowest priority; with `below`, only from classes of lower priority.
-    pub(crate) fn evict_resident(&mut self, below: Option<CachePriority>) -> bool {
-        self.evict_lowest(|class| below.is_none_or(|limit| class.action.priority < limit))
+    /// Evict a victim from the class of the lowest priority that has one.
+    pub(crate) fn evict_resident(&mut self) -> bool {
+        self.evict_lowest(|_| true)
     }
 
-    /// Evict from the class of the lowest priority among some.
     fn evict_lowest(&mut self, is_meant: impl Fn(&CacheClass) -> bool) -> bool {
-        let mut order: Vec<usize> = (0..self.classes.len())
-            .filter(|&class| is_meant(&self.classes[class]))
-            .collect();
-        order.sort_by_key(|&class| self.classes[class].action.priority);
-        order.into_iter().any(|class| self.evict_from(class))
+        let victim = self.lowest(is_meant, |policy| policy.victim());
+        victim.map(|slot| self.give_up(slot)).is_some()
+    }
+
+    /// The block that the class of the lowest priority among some would let go, and that nobody waits for.
+    fn lowest(
+        &mut self,
+        is_meant: impl Fn(&CacheClass) -> bool,
+        choose: impl Fn(&mut dyn Eviction) -> Option<Slot>,
+    ) -> Option<Slot> {
+        for &priority in CachePriority::ALL {
+            let classes = self.classes.iter_mut();
+            let found = classes
+                .filter(|class| class.action.priority == priority && is_meant(class))
+                .filter_map(|class| choose(class.policy.as_mut()))
+                .find(|&slot| self.catalog.blocks[slot as usize].pins == 0);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn give_up(&mut self, slot: Slot) {
+        self.disown(slot);
+        self.release(slot);
     }
 
     /// Let the oldest copy go that nobody owns and nobody waits for; its pages in the kernel trail on.
@@ -264,8 +311,7 @@ impl Core {
             while let Some(retention) = &self.classes[class].retention
                 && let Some(slot) = retention.over(self.now)
             {
-                self.disown(slot);
-                self.release(slot);
+                self.give_up(slot);
             }
         }
     }
@@ -534,20 +580,24 @@ impl Core {
         self.shrink_held(is_over);
     }
 
-    /// Let go of held blocks while there are too many of them.
+    /// Let go of held blocks while there are too many of them, those of the lowest priority first.
     ///
     /// Pinned classes give too: a hard budget is above a policy. The last slots go first, in one pass: with a million held
     /// blocks a search for each would hold the driver's lock for seconds.
     pub(crate) fn shrink_held(&mut self, is_over: impl Fn(&Core) -> bool) {
-        while is_over(self) && self.evict_resident(None) {}
-        for slot in (0..self.catalog.blocks.len()).rev() {
-            if !is_over(self) {
-                return;
-            }
-            let block = &self.catalog.blocks[slot];
-            if block.is_resident && block.pins == 0 {
-                self.disown(slot as Slot);
-                self.release(slot as Slot);
+        for &priority in CachePriority::ALL {
+            while is_over(self) && self.evict_lowest(|class| class.action.priority == priority) {}
+            for slot in (0..self.catalog.blocks.len()).rev() {
+                if !is_over(self) {
+                    return;
+                }
+                let block = &self.catalog.blocks[slot];
+                let is_meant = block.is_resident
+                    && block.pins == 0
+                    && self.classes[block.class as usize].action.priority == priority;
+                if is_meant {
+                    self.give_up(slot as Slot);
+                }
             }
         }
     }

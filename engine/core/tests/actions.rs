@@ -336,6 +336,116 @@ fn retention_lets_blocks_go_when_their_time_is_over_whatever_the_policy() {
     }
 }
 
+/// Which of the files a and b have blocks held, and how many, after b was read behind a full tier of a.
+fn held_after(a: &str, b: &str) -> (usize, usize) {
+    let keep = |parameters: &str| action("cache", parameters);
+    // shares that never bind keep the two apart: files with one action are one class
+    let own = |parameters: &str, share: f64| keep(&format!(r#"{parameters},"share":{share}"#));
+    let rules = [("a/**", own(a, 0.99)), ("b/**", own(b, 1.0))];
+    let rules: Vec<(&str, &str)> = rules.iter().map(|(glob, what)| (*glob, what.as_str())).collect();
+    let mut world = World::new(
+        plan(64 * BLOCK, &rules),
+        &[("a/1", 64 * BLOCK), ("b/1", 64 * BLOCK)],
+    );
+    for file in [0, 1] {
+        world.read_through(file, BLOCK, file);
+        world.settle(world.now + SECOND);
+    }
+    let held = world.core.held();
+    let of = |file| {
+        held.iter()
+            .filter(|(extent, _)| extent.file == FileId(file))
+            .count()
+    };
+    (of(0), of(1))
+}
+
+#[test]
+fn a_class_gives_way_to_one_of_higher_priority_and_to_no_other() {
+    // each part of the tier is one half; what readers wait for needs some of it
+    for policy in ["lru", "lfu", "sieve", "upstream", "fifo", "pinned"] {
+        let with = |priority: &str| format!(r#""policy":"{policy}","priority":"{priority}""#);
+        let (low, high) = held_after(&with("low"), &with("high"));
+        assert_eq!(low, 0, "{policy}: {low} low and {high} high blocks");
+        let (normal, same) = held_after(&with("normal"), &with("normal"));
+        assert!(
+            same == 0 && normal == high,
+            "{policy}: {normal} came first, {same} then"
+        );
+        let (high, low) = held_after(&with("high"), &with("low"));
+        assert!(
+            low == 0 && high == normal,
+            "{policy}: {high} high and {low} low blocks"
+        );
+    }
+}
+
+#[test]
+fn under_pressure_the_lowest_priority_leaves_first_whatever_its_policy() {
+    let rules = [
+        ("a/**", action("cache", r#""policy":"lru","priority":"high""#)),
+        ("b/**", action("cache", r#""policy":"pinned","priority":"low""#)),
+    ];
+    let rules: Vec<(&str, &str)> = rules.iter().map(|(glob, what)| (*glob, what.as_str())).collect();
+    let mut world = World::new(
+        plan(256 * BLOCK, &rules),
+        &[("a/1", 20 * BLOCK), ("b/1", 20 * BLOCK)],
+    );
+    world.read_through(0, BLOCK, 1);
+    world.read_through(1, BLOCK, 2);
+    world.settle(SECOND);
+    assert_eq!(world.core.held().len(), 40);
+    let tier = mlopt_core::Tier::Kernel;
+    world.tell(Event::Pressure {
+        tier,
+        bytes: 30 * BLOCK,
+    });
+    let held = world.core.held();
+    assert_eq!(
+        held.iter().filter(|(extent, _)| extent.file == FileId(0)).count(),
+        20
+    );
+    assert!((20..40).contains(&held.len()), "{} blocks are held", held.len());
+}
+
+/// Blocks asked for ahead of a reader after each read of one block.
+fn ahead_of(kind: &str, parameters: &str) -> Vec<usize> {
+    let plan = plan(512 * BLOCK, &[("**", &action(kind, parameters))]);
+    let mut world = World::new(plan, &[("big", 200 * BLOCK)]);
+    (0..6)
+        .map(|block| {
+            let ticket = world.read(0, block * BLOCK, BLOCK, 1);
+            world.wait_for(ticket);
+            world.settle(world.now + SECOND);
+            world.asked.len() - (block as usize + 1)
+        })
+        .collect()
+}
+
+#[test]
+fn a_window_starts_grows_and_ends_as_the_action_says() {
+    let sized = |window: u64, more: &str| {
+        format!(
+            r#""share":0.9,"depth":64,"window_bytes":{}{more}"#,
+            window * BLOCK
+        )
+    };
+    let first =
+        |blocks: u64, growth: f64| format!(r#","first_window_bytes":{},"growth":{growth}"#, blocks * BLOCK);
+    let ahead = |window, more: &str| ahead_of("prefetch", &sized(window, more));
+    assert_eq!(ahead(16, ""), [2, 4, 8, 16, 16, 16]);
+    assert_eq!(ahead(16, &first(1, 1.0)), [1; 6]);
+    assert_eq!(ahead(16, &first(2, 1.5)), [2, 3, 5, 7, 11, 16]);
+    assert_eq!(ahead(40, &first(4, 3.0)), [4, 12, 36, 40, 40, 40]);
+    assert_eq!(ahead(8, &first(32, 2.0)), [8; 6]);
+    let streams = format!(r#""chunk_bytes":{},"streams":8"#, 4 * BLOCK);
+    assert_eq!(ahead_of("stream", &streams), [32; 6]);
+    assert_eq!(
+        ahead_of("stream", &format!("{streams}{}", first(2, 4.0))),
+        [2, 8, 32, 32, 32, 32]
+    );
+}
+
 #[test]
 fn fetches_carry_the_class_of_their_file() {
     let rules = [

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mlopt_core::eviction::{Needs, PolicyInfo};
 use mlopt_core::{
     Core, Effect, Event, Extent, FetchId, FileFacts, FileId, Nanos, Plan, ReaderId, TicketId, Tier, Version,
 };
@@ -21,7 +22,8 @@ fn plan(memory_bytes: u64, policy: &str, share: f64, prefetch: Option<(&str, f64
             4 * BLOCK
         ));
     }
-    let kernel_share = if policy == "lru" { 0.0 } else { 1.0 };
+    let needs = PolicyInfo::find(policy).expect("a policy").needs;
+    let kernel_share = if needs == Needs::Misses { 1.0 } else { 0.0 };
     Plan::from_json(&format!(
         r#"{{"version":1,"seed":7,"block_bytes":{BLOCK},"observe":"none","staleness_ns":60000000000,
         "threshold":0.5,"max_rules":5,

@@ -4,7 +4,7 @@
 //! Absent: time, fetches, budgets. Byte sizes mean what they mean to libcachesim: an object larger than the cache is
 //! never admitted, and victims leave until the new object fits.
 
-use mlopt_core::eviction::{Belady, Eviction, Fifo, Lru, Pinned};
+use mlopt_core::eviction::{Asked, Belady, Eviction, Fifo, Lfu, Lru, Pinned, Sieve, Upstream};
 use serde::Serialize;
 
 /// Stack distance of a first access.
@@ -44,8 +44,11 @@ pub fn replay_cache(
             sized(&mut belady, accesses, capacity, on_access, Belady::advance_to)
         }
         "fifo" => sized(&mut Fifo::default(), accesses, capacity, on_access, |_, _| {}),
+        "lfu" => sized(&mut Lfu::default(), accesses, capacity, on_access, |_, _| {}),
         "lru" => sized(&mut Lru::default(), accesses, capacity, on_access, |_, _| {}),
-        "pinned" => sized(&mut Pinned, accesses, capacity, on_access, |_, _| {}),
+        "pinned" => sized(&mut Pinned::default(), accesses, capacity, on_access, |_, _| {}),
+        "sieve" => sized(&mut Sieve::default(), accesses, capacity, on_access, |_, _| {}),
+        "upstream" => sized(&mut Upstream::default(), accesses, capacity, on_access, |_, _| {}),
         _ => return None,
     })
 }
@@ -110,13 +113,19 @@ fn run<P: Eviction, S: Sizes>(
     let mut counted = Misses::default();
     for (access, &id) in ids.iter().enumerate() {
         advance(policy, access);
+        let size = sizes.of(access);
+        // no time passes, and nothing is known of an object but its size
+        let asked = Asked {
+            bytes: size,
+            ..Asked::default()
+        };
+        policy.asked(id, &asked);
         let is_hit = is_held[id as usize];
         on_access(is_hit);
         if is_hit {
             policy.touch(id);
             continue;
         }
-        let size = sizes.of(access);
         counted.misses += 1;
         counted.miss_bytes += size;
         if size > capacity {

@@ -41,6 +41,10 @@ pub struct PrefetchAction {
     pub share: f64,
     /// How far ahead within a file [bytes].
     pub window_bytes: u64,
+    /// Where that window starts; at two blocks where absent [bytes].
+    pub first_window_bytes: Option<u64>,
+    /// How many times as large the window gets with each block read on, from 1 [1].
+    pub growth: f64,
     /// How many files ahead.
     pub files: u32,
     /// Fetches outstanding at most.
@@ -55,6 +59,8 @@ impl Default for PrefetchAction {
             mode: "sequential",
             share: 0.1,
             window_bytes: 8 << 20,
+            first_window_bytes: None,
+            growth: 2.0,
             files: 16,
             depth: 16,
             trigger: Trigger::Read,
@@ -83,8 +89,20 @@ impl Action for PrefetchAction {
         Parameter::<Self>::new(
             "window_bytes",
             ParameterKind::Size(4096, 1 << 40),
-            "How far ahead of a reader within a file.",
+            "How far ahead of a reader within a file, at most.",
             Set::Whole(|action, bytes| action.window_bytes = bytes),
+        ),
+        Parameter::<Self>::new(
+            "first_window_bytes",
+            ParameterKind::Size(4096, 1 << 40),
+            "Where the window of a reader starts; at two blocks without it.",
+            Set::Whole(|action, bytes| action.first_window_bytes = Some(bytes)),
+        ),
+        Parameter::<Self>::new(
+            "growth",
+            ParameterKind::Ratio(1024.0),
+            "How many times as large the window gets each time its reader enters a new block, up to its cap.",
+            Set::Real(|action, growth| action.growth = growth),
         ),
         Parameter::<Self>::new(
             "files",

@@ -12,6 +12,10 @@ pub struct StreamAction {
     pub chunk_bytes: u64,
     /// Fetches under way for each reader.
     pub streams: u32,
+    /// Where the window starts; whole where absent [bytes].
+    pub first_window_bytes: Option<u64>,
+    /// How many times as large the window gets with each block read on, from 1 [1].
+    pub growth: f64,
     /// Blocks leave when their readers have passed them, unless a cache action keeps them.
     pub drop_behind: bool,
 }
@@ -21,6 +25,8 @@ impl Default for StreamAction {
         StreamAction {
             chunk_bytes: 8 << 20,
             streams: 4,
+            first_window_bytes: None,
+            growth: 2.0,
             drop_behind: true,
         }
     }
@@ -43,6 +49,18 @@ impl Action for StreamAction {
             ParameterKind::Count(1, 256),
             "Fetches under way for each reader.",
             Set::Whole(|action, streams| action.streams = streams as u32),
+        ),
+        Parameter::<Self>::new(
+            "first_window_bytes",
+            ParameterKind::Size(4096, 1 << 40),
+            "Where the window of a reader starts; at chunk_bytes x streams without it.",
+            Set::Whole(|action, bytes| action.first_window_bytes = Some(bytes)),
+        ),
+        Parameter::<Self>::new(
+            "growth",
+            ParameterKind::Ratio(1024.0),
+            "How many times as large the window gets each time its reader enters a new block, up to its cap.",
+            Set::Real(|action, growth| action.growth = growth),
         ),
         Parameter::<Self>::new(
             "drop_behind",

@@ -8,6 +8,7 @@ mod sequence;
 mod sequential;
 mod stream;
 mod whole_file;
+mod window;
 
 use serde::Serialize;
 
@@ -103,10 +104,10 @@ pub const PREFETCHERS: &[PrefetcherInfo] = &[
     },
     PrefetcherInfo {
         name: "sequential",
-        summary: "Fetches ahead of each reader within a file, in a window that doubles while it reads on.",
+        summary: "Fetches ahead of each reader within a file, in a window that grows while it reads on.",
         needs: Needs::Misses,
         simulation_only: false,
-        parameters: &["share", "depth", "window_bytes"],
+        parameters: &["share", "depth", "window_bytes", "first_window_bytes", "growth"],
         source: "Fengguang, Hongsheng and Chenfeng, On the design of a new Linux readahead framework, 2008.",
         make: |action| Box::new(sequential::Sequential::new(action)),
     },

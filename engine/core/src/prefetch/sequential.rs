@@ -1,25 +1,27 @@
 //! Read-ahead within a file, per reader. Source: the on-demand read-ahead of Fengguang, Hongsheng and Chenfeng, 2008.
 //!
-//! The window starts at two blocks, doubles each time the reader enters a new block, and ends at `window_bytes`. A jump
-//! starts it anew, so that random reads fetch nothing ahead but the first guess at offset 0.
+//! The window starts at two blocks, or as told, grows each time the reader enters a new block, by default to twice its size,
+//! and ends at `window_bytes`. A jump starts it anew, so that random reads fetch nothing ahead but the first guess at offset 0.
 
 use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+use super::window::Growth;
 use super::{BlockRef, Prefetcher, SeenRead};
 use crate::action::PrefetchAction;
 use crate::catalog::Catalog;
 use crate::{FileId, ReaderId};
 
-const FIRST_WINDOW_BLOCKS: u32 = 2;
+const FIRST_WINDOW_BLOCKS: u64 = 2;
 /// Readers that are followed at once; the longest idle one is forgotten.
 const MOST_CURSORS: usize = 4096;
 
 struct Cursor {
     next_offset: u64,
     block: u32,
-    window: u32,
+    /// How far ahead [bytes]; 0 before the first read in order.
+    window: u64,
     /// First block not yet asked for.
     issued: u32,
     target: u32,
@@ -28,7 +30,7 @@ struct Cursor {
 
 /// Follows readers through files.
 pub struct Sequential {
-    window_bytes: u64,
+    growth: Growth,
     cursors: FxHashMap<(FileId, ReaderId), Cursor>,
     active: VecDeque<(FileId, ReaderId)>,
 }
@@ -37,7 +39,11 @@ impl Sequential {
     /// Start following with the action's window.
     pub fn new(action: &PrefetchAction) -> Sequential {
         Sequential {
-            window_bytes: action.window_bytes,
+            growth: Growth {
+                first_bytes: action.first_window_bytes,
+                factor: action.growth,
+                most_bytes: action.window_bytes,
+            },
             cursors: FxHashMap::default(),
             active: VecDeque::new(),
         }
@@ -56,7 +62,7 @@ impl Prefetcher for Sequential {
             self.active.clear();
         }
         let key = (read.file, read.reader);
-        let most = (self.window_bytes.div_ceil(block_bytes) as u32).max(1);
+        let growth = self.growth;
         let block = ((read.end - 1) / block_bytes) as u32;
         let cursor = self.cursors.entry(key).or_insert(Cursor {
             next_offset: 0,
@@ -74,14 +80,15 @@ impl Prefetcher for Sequential {
             cursor.issued = 0;
             cursor.target = 0;
         } else if cursor.window == 0 {
-            cursor.window = FIRST_WINDOW_BLOCKS.min(most);
+            cursor.window = growth.start(FIRST_WINDOW_BLOCKS * block_bytes);
         } else if block > cursor.block {
-            cursor.window = (cursor.window * 2).min(most);
+            cursor.window = growth.grown(cursor.window);
         }
         cursor.next_offset = read.end.max(if is_next { cursor.next_offset } else { 0 });
         cursor.block = block;
         cursor.issued = cursor.issued.max(block + 1);
-        cursor.target = (block + 1 + cursor.window).min(blocks);
+        let ahead = cursor.window.div_ceil(block_bytes) as u32;
+        cursor.target = (block + 1).saturating_add(ahead).min(blocks);
         if block + 1 >= blocks {
             self.cursors.remove(&key);
         } else if cursor.issued < cursor.target && !cursor.queued {

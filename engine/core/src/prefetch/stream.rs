@@ -1,10 +1,12 @@
-//! Parallel fetches ahead of each sequential reader: a fixed window, so many blocks under way at once.
+//! Parallel fetches ahead of each sequential reader: a window, whole from the start unless told otherwise, and so many blocks
+//! under way at once.
 //!
 //! The window opens with the second read in a row, or with a first read at the start of the file; a jump closes it. What
 //! is under way is counted in the catalog, block by block of the window, so that blocks of other origin count too.
 
 use rustc_hash::FxHashMap;
 
+use super::window::Growth;
 use super::{BlockRef, Prefetcher, SeenRead};
 use crate::action::StreamAction;
 use crate::catalog::Catalog;
@@ -21,12 +23,16 @@ struct Cursor {
     /// The farthest block that was read into, and where the window behind it ends.
     from: u32,
     to: u32,
+    /// How far ahead [bytes]; 0 before the first read in order.
+    window: u64,
 }
 
 /// Follows readers and keeps a window ahead of each.
 #[derive(Debug)]
 pub struct Stream {
     chunk_bytes: u64,
+    first_window_bytes: Option<u64>,
+    factor: f64,
     streams: u32,
     cursors: Vec<Cursor>,
     places: FxHashMap<(FileId, ReaderId), usize>,
@@ -39,6 +45,8 @@ impl Stream {
     pub fn new(action: &StreamAction) -> Stream {
         Stream {
             chunk_bytes: action.chunk_bytes,
+            first_window_bytes: action.first_window_bytes,
+            factor: action.growth,
             streams: action.streams,
             cursors: Vec::new(),
             places: FxHashMap::default(),
@@ -46,9 +54,14 @@ impl Stream {
         }
     }
 
-    fn window_blocks(&self, block_bytes: u64) -> u32 {
-        let chunk = self.chunk_bytes.div_ceil(block_bytes).max(1);
-        u32::try_from(chunk * u64::from(self.streams)).unwrap_or(u32::MAX)
+    /// Windows are whole chunks of whole blocks.
+    fn growth(&self, block_bytes: u64) -> Growth {
+        let chunk_bytes = self.chunk_bytes.div_ceil(block_bytes).max(1) * block_bytes;
+        Growth {
+            first_bytes: self.first_window_bytes,
+            factor: self.factor,
+            most_bytes: chunk_bytes.saturating_mul(u64::from(self.streams)),
+        }
     }
 
     fn place(&mut self, read: &SeenRead) -> usize {
@@ -66,6 +79,7 @@ impl Stream {
             next_offset: 0,
             from: 0,
             to: 0,
+            window: 0,
         });
         self.cursors.len() - 1
     }
@@ -107,7 +121,7 @@ impl Prefetcher for Stream {
         if blocks < 2 {
             return;
         }
-        let window = self.window_blocks(block_bytes);
+        let growth = self.growth(block_bytes);
         let place = self.place(read);
         let cursor = &mut self.cursors[place];
         // the kernel's read-ahead may ask a little out of order: a block back or ahead is still the same stream
@@ -115,13 +129,19 @@ impl Prefetcher for Stream {
             read.offset <= cursor.next_offset + block_bytes && read.end + block_bytes > cursor.next_offset;
         let block = ((read.end - 1) / block_bytes) as u32;
         if !is_next {
-            (cursor.next_offset, cursor.from, cursor.to) = (0, 0, 0);
+            (cursor.next_offset, cursor.from, cursor.to, cursor.window) = (0, 0, 0, 0);
         }
         cursor.next_offset = cursor.next_offset.max(read.end);
         if is_next || read.offset == 0 {
+            if cursor.window == 0 {
+                cursor.window = growth.start(growth.most_bytes);
+            } else if block > cursor.from {
+                cursor.window = growth.grown(cursor.window);
+            }
             // what was read out of order lies behind the farthest read and is not fetched again
             cursor.from = cursor.from.max(block);
-            cursor.to = cursor.from.saturating_add(1).saturating_add(window).min(blocks);
+            let ahead = u32::try_from(cursor.window.div_ceil(block_bytes)).unwrap_or(u32::MAX);
+            cursor.to = cursor.from.saturating_add(1).saturating_add(ahead).min(blocks);
         }
         if read.end == catalog.size(read.file) {
             self.forget(place);
