@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from docs.claims import ENFORCED, of_actions, of_facts, of_meaning, of_settings, of_word, shown_by
 from mlopt_cli.commands.recipe import VERBS
 from mlopt_cli.main import COMMANDS
 from recipes.actions import ACTIONS
@@ -20,35 +21,6 @@ from recipes.vocabulary import CONDITION_TYPES, vocabulary
 
 PAGE = Path(__file__).parent / "COMPATIBILITY.md"
 COMMAND_NAMES = {command.name for command in COMMANDS}
-ENFORCED = "enforced"
-
-
-def action(*names: str) -> str:
-    """Say whether actions are enforced, from the engine's registry."""
-    missing = [f"`{name}`: {ACTIONS[name].not_enforced}" for name in names if ACTIONS[name].not_enforced]
-    if not missing:
-        return ENFORCED
-    return f"{'advisory' if len(missing) == len(names) else 'enforced in part'}: {'; '.join(missing)}"
-
-
-def facts(condition: str) -> str:
-    """Say which properties of a condition are measured."""
-    known = vocabulary().facts
-    unknown = [
-        name for name, fact in CONDITION_TYPES[condition].items() if known[fact].source == "unmeasured"
-    ]
-    total = len(CONDITION_TYPES[condition])
-    if not unknown:
-        return ENFORCED
-    listed = ", ".join(f"`{name}`" for name in unknown)
-    kind = "advisory" if len(unknown) == total else "enforced in part"
-    return f"{kind}: nothing measures {listed}; such conditions are unknown, not false"
-
-
-def settings(*names: str) -> str:
-    """Say whether settings have an effect."""
-    missing = [f"`{name}`: {SETTINGS[name].advisory}" for name in names if SETTINGS[name].advisory]
-    return ENFORCED if not missing else f"advisory: {'; '.join(missing)}"
 
 
 def section(name: str) -> str:
@@ -74,50 +46,67 @@ def promises() -> Iterator[tuple[str, str, str, str]]:
         section("rules"),
         "every file, all actions",
     )
-    yield "`file_context`", "size, type, extension, path", facts("file_context"), "the same as `file_pattern`"
+    yield (
+        "`file_context`",
+        "size, type, extension, path",
+        of_facts("file_context"),
+        "the same as `file_pattern`",
+    )
     yield (
         "`file_pattern`",
         "extension, name",
-        facts("file_pattern"),
+        of_facts("file_pattern"),
         "a pattern with a folder in it is about the path",
     )
     yield (
         "`access_pattern`",
         "sequential, random, batch",
-        facts("access_pattern"),
+        of_facts("access_pattern"),
         "compared whatever the case",
     )
     yield (
         "`workload_context`",
         "framework, phase, batch_size",
-        facts("workload_context"),
+        of_facts("workload_context"),
         "all five names are read",
     )
-    yield "`system_context`", "memory, GPU, bandwidth", facts("system_context"), "numbers with units"
+    yield "`system_context`", "memory, GPU, bandwidth", of_facts("system_context"), "numbers with units"
     yield (
         "Operators",
         "equals, contains, matches, greater_than, in",
-        ENFORCED,
+        shown_by("tests/recipes/test_scoring.py::test_operators"),
         f"{len(operators)}: {', '.join(operators)}",
     )
-    yield "Numbers in `equals`, `in`", "implied", ENFORCED, "compared by value: 8 is 8.0"
-    yield "`matches`", "regular expression", ENFORCED, "compiled once, linear in time; a bad one is an error"
+    yield (
+        "Numbers in `equals`, `in`",
+        "implied",
+        shown_by("tests/recipes/test_scoring.py::test_operators"),
+        "compared by value: 8 is 8.0",
+    )
+    yield (
+        "`matches`",
+        "regular expression",
+        shown_by("tests/recipes/test_regular_expressions.py::test_what_takes_others_for_ever_is_answered"),
+        "compiled once, linear in time; a bad one is an error",
+    )
     yield (
         "Missing operator or weight",
         "its own examples omit both",
-        ENFORCED,
+        shown_by("tests/recipes/test_meaning.py::test_fragments_and_lenient_defaults_load"),
         "`equals` (a list: `in`), 1.0; `--strict` tells",
     )
     yield (
         "Threshold, number of rules",
         "check weights",
-        settings("confidence_threshold", "max_concurrent_rules"),
+        of_settings("confidence_threshold", "max_concurrent_rules"),
         "read",
     )
     yield (
         "Priority, conflicts",
         "higher is more important",
-        ENFORCED,
+        shown_by(
+            "tests/recipes/test_behaviours.py::test_contradicting_parameters_have_one_deterministic_outcome"
+        ),
         "priority x score, stable ties, key by key",
     )
     yield (
@@ -127,17 +116,32 @@ def promises() -> Iterator[tuple[str, str, str, str]]:
         "kept and shown",
     )
     for name in ("cache", "prefetch", "stream", "coordinate", "compress", "prioritize"):
-        yield f"`{name}`", ANCESTOR_SAYS[name], action(name), ACTIONS[name].summary
+        yield f"`{name}`", ANCESTOR_SAYS[name], of_actions(name), ACTIONS[name].summary
     yield (
         "Templates",
         "rules and parameters",
         section("templates"),
         f"selected by name or framework; {templates} ship",
     )
-    yield "Rules named, never defined", "in templates and profiles", ENFORCED, f"{rules} ship, listed below"
-    yield "Plugin interface", "5 methods", ENFORCED, "Python, by entry point; never on the read path"
+    yield (
+        "Rules named, never defined",
+        "in templates and profiles",
+        shown_by("tests/recipes/test_seed.py::test_every_rule_that_the_seed_names_ships"),
+        f"{rules} ship, listed below",
+    )
+    yield (
+        "Plugin interface",
+        "5 methods",
+        shown_by("tests/recipes/plugins/test_catalog.py::test_a_named_plugin_is_loaded_and_has_a_vote"),
+        "Python, by entry point; never on the read path",
+    )
     yield "Frameworks", "PyTorch, TensorFlow, HuggingFace", section("frameworks"), plugins
-    yield "YAML and JSON", "both", ENFORCED, "unknown keys are errors with line and column"
+    yield (
+        "YAML and JSON",
+        "both",
+        shown_by("tests/recipes/test_nodes.py::test_parse_refuses_with_position"),
+        "unknown keys are errors with line and column",
+    )
     yield (
         "Folders, priority of layers",
         "custom > environment > framework > default",
@@ -161,7 +165,7 @@ def promises() -> Iterator[tuple[str, str, str, str]]:
     yield (
         "Learning while mounted",
         "auto-tuning",
-        settings("adaptive_learning"),
+        of_settings("adaptive_learning"),
         "`mlopt learn`, judged on a held-out epoch",
     )
     yield (
@@ -173,7 +177,7 @@ def promises() -> Iterator[tuple[str, str, str, str]]:
     yield (
         "Debug mode",
         "yes",
-        settings("debug", "metrics_collection"),
+        of_settings("debug", "metrics_collection"),
         "`mlopt test-rules` explains each condition",
     )
     yield (
@@ -189,7 +193,12 @@ def promises() -> Iterator[tuple[str, str, str, str]]:
         command("verify"),
         "predicted and measured; see benchmarks.md",
     )
-    yield "Eviction", "a score of its own", ENFORCED, f"policies: {policies}"
+    yield (
+        "Eviction",
+        "a score of its own",
+        shown_by("tests/engine/test_cache_replay.py::test_misses_equal_those_of_libcachesim"),
+        f"policies: {policies}",
+    )
     yield (
         "Result caching, replicas, layouts, GPU memory",
         "yes",
@@ -213,7 +222,7 @@ def word_rows(kind: str) -> Iterator[tuple[str, str, str]]:
     """Describe the words of one kind."""
     for word in WORDS.values():
         if word.kind == kind:
-            yield f"`{word.name}`", becomes(word), state(word)
+            yield f"`{word.name}`", becomes(word), of_word(word)
 
 
 def becomes(word: Word) -> str:
@@ -225,19 +234,15 @@ def becomes(word: Word) -> str:
     return ", ".join(parts) or "-"
 
 
-def state(word: Word) -> str:
-    """Say whether a word is enforced, and why not."""
-    return f"advisory: {word.advisory}" if word.advisory else action(*word.becomes)
-
-
-def parameter_rows() -> Iterator[tuple[str, str, str]]:
+def parameter_rows() -> Iterator[tuple[str, str, str, str]]:
     """Describe every parameter of every word; words that share a meaning share a row."""
-    seen: dict[tuple[str, str, bool], list[str]] = {}
+    seen: dict[tuple[str, str, str], list[str]] = {}
     for word in WORDS.values():
         for name, meaning in word.parameters.items():
-            seen.setdefault((name, meaning.says, meaning.enforced), []).append(f"`{word.name}`")
-    for (name, says, enforced), names in sorted(seen.items()):
-        yield f"`{name}`", ", ".join(names), says if enforced else f"advisory: {says}"
+            says = meaning.says if meaning.enforced else "-"
+            seen.setdefault((name, says, of_meaning(name, meaning)), []).append(f"`{word.name}`")
+    for (name, says, state), names in sorted(seen.items()):
+        yield f"`{name}`", ", ".join(names), says, state
 
 
 def property_rows() -> Iterator[tuple[str, str, str]]:
@@ -276,9 +281,10 @@ def page() -> str:
         "# Compatibility with the ancestor",
         "",
         "mlopt reads the recipes of its ancestor, the SeaweedFS ML Optimization Engine. This page is",
-        "generated from what the code registers (`python -m docs.compatibility`). *Enforced*: mount and",
-        "simulator do it. *Advisory*: it loads, is shown, and is named in one warning. How to follow the",
-        "ancestor's README here: [from the ancestor](guide/from_the_ancestor.md).",
+        "generated from what the code registers (`python -m docs.compatibility`): whether a word or a value",
+        "has an effect is what the engine's registry says of the parameters that it becomes. *Enforced*:",
+        "mount and simulator do it. *Advisory*: it loads, is shown, and is named in one warning. How to",
+        "follow the ancestor's README here: [from the ancestor](guide/from_the_ancestor.md).",
         "",
         "## What it promised",
         "",
@@ -295,7 +301,7 @@ def page() -> str:
         "",
         f"{', '.join(f'`{word}`' for word in sorted(OPEN))} leave the choice to mlopt.",
         "",
-        *table(("parameter", "of", "comes to"), parameter_rows()),
+        *table(("parameter", "of", "comes to", "here"), parameter_rows()),
         "## Properties of conditions",
         "",
         *table(("property", "fact", "here"), property_rows()),
@@ -303,7 +309,7 @@ def page() -> str:
         "",
         *table(
             ("setting", "here", "does"),
-            ((f"`{name}`", settings(name), each.summary) for name, each in SETTINGS.items()),
+            ((f"`{name}`", of_settings(name), each.summary) for name, each in SETTINGS.items()),
         ),
         "## Rules behind names",
         "",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from docs.claims import ENFORCED, absent, of_actions, of_meaning, of_word, shown_by
 from docs.compatibility import PAGE, main, page
 from recipes.actions import ACTIONS
 from recipes.ancestor import WORDS
@@ -27,3 +28,46 @@ def test_what_is_not_enforced_says_why() -> None:
     for line in page().splitlines():
         if "advisory" in line and line.startswith("|"):
             assert "advisory: " in line or "enforced in part: " in line, line
+
+
+def test_every_parameter_gives_an_example_of_each_kind_and_sets_what_the_engine_has() -> None:
+    for word in WORDS.values():
+        for name, meaning in word.parameters.items():
+            assert meaning.examples, f"{word.name}.{name}"
+            for value in meaning.examples:
+                outcome = meaning.read(value, {name: value} | meaning.beside)
+                for action, parameter, _ in outcome.sets:
+                    assert parameter is None or parameter in ACTIONS[action].listed, f"{word.name}.{name}"
+            if not meaning.enforced:
+                assert of_meaning(name, meaning).startswith("advisory: "), f"{word.name}.{name}"
+
+
+def test_a_claim_is_what_the_registry_says_of_the_value() -> None:
+    without = {
+        (action.name, each.name, value)
+        for action in ACTIONS.values()
+        for each in action.listed.values()
+        for value in each.without_effect
+    }
+    assert without, "all is enforced: nothing here is tested"
+    for word in WORDS.values():
+        implied = {(name, key, value) for name, more in word.becomes.items() for key, value in more.items()}
+        hollow = {name for name in word.becomes if ACTIONS[name].not_enforced}
+        if implied & without or hollow:
+            assert of_word(word) != ENFORCED, word.name
+        for name, meaning in word.parameters.items():
+            read = [meaning.read(value, {name: value} | meaning.beside) for value in meaning.examples]
+            sets = {(action, key, value) for each in read for action, key, value in each.sets}
+            if sets & without or any(ACTIONS[action].not_enforced for action, _, _ in sets):
+                assert of_meaning(name, meaning) != ENFORCED, f"{word.name}.{name}"
+    for name, action in ACTIONS.items():
+        assert (of_actions(name) == ENFORCED) is (action.not_enforced is None)
+
+
+def test_a_claim_by_a_test_that_does_not_exist_is_an_error() -> None:
+    here = "tests/test_compatibility.py::test_what_is_not_enforced_says_why"
+    assert shown_by(here) == ENFORCED
+    missing = ["tests/test_compatibility.py::test_nothing", "tests/nowhere.py::test_x", "tests/test_docs.py"]
+    assert absent([here, *missing]) == missing
+    with pytest.raises(LookupError, match="no such test: tests/nowhere"):
+        shown_by("tests/nowhere.py::test_x")

@@ -47,11 +47,17 @@ class Meaning:
         From the value and all parameters of the action to the outcome; raises `Unusable`.
     enforced : bool
         False where no value of it has an effect.
+    examples : tuple
+        One value of each kind that it takes, so that documents can say of each whether it has an effect.
+    beside : dict of str to object
+        Another parameter that it has no effect without.
     """
 
     says: str
     read: Callable[[Any, Mapping[str, Any]], Outcome]
     enforced: bool = True
+    examples: tuple[Any, ...] = ()
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

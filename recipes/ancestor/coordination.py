@@ -40,7 +40,12 @@ WORDS = (
                 },
                 "each block is fetched once for all readers, whatever it is called",
             ),
-            "priority": Meaning("`prioritize.class` beside `priority_scheduling: true`", _read_priority),
+            "priority": Meaning(
+                "`prioritize.class`",
+                _read_priority,
+                examples=_CLASS.examples,
+                beside={"priority_scheduling": True},
+            ),
             "priority_scheduling": flag("adds `prioritize`", on=(("prioritize", None, None),)),
             "resource_aware": flag("done anyway: budgets are hard", off="budgets are always hard"),
             "gpu_coordination": never(GPU),

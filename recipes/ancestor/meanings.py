@@ -125,7 +125,7 @@ def _bytes(value: object) -> int:
         raise Unusable("a size such as 64MiB or a number of bytes") from None
 
 
-def size(action: str, parameter: str, *, with_share: bool = True) -> Meaning:
+def size(action: str, parameter: str, *, with_share: bool = False) -> Meaning:
     """Read bytes; a percentage is a share of the tier.
 
     Parameters
@@ -149,7 +149,8 @@ def size(action: str, parameter: str, *, with_share: bool = True) -> Meaning:
         return Outcome(sets=((action, parameter, _bytes(value)),))
 
     also = f"; `25%` is `{action}.share`" if with_share else ""
-    return Meaning(f"`{action}.{parameter}` [bytes]{also}", _or_open(read))
+    examples = ("1MiB", "25%") if with_share else ("1MiB",)
+    return Meaning(f"`{action}.{parameter}` [bytes]{also}", _or_open(read), examples=examples)
 
 
 def times(action: str, parameter: str) -> Meaning:
@@ -172,7 +173,8 @@ def times(action: str, parameter: str) -> Meaning:
             raise Unusable(f"a number from 1 to {LARGEST_FACTOR}")
         return Outcome(sets=((action, parameter, float(value)),))
 
-    return Meaning(f"`{action}.{parameter}`: times as large with each block read on", _or_open(read))
+    says = f"`{action}.{parameter}`: times as large with each block read on"
+    return Meaning(says, _or_open(read), examples=(1.5,))
 
 
 def concurrency(action: str, parameter: str) -> Meaning:
@@ -193,7 +195,7 @@ def concurrency(action: str, parameter: str) -> Meaning:
         del others
         return Outcome(sets=((action, parameter, max(1, whole(value))),))
 
-    return Meaning(f"`{action}.{parameter}`: fetches at once", _or_open(read))
+    return Meaning(f"`{action}.{parameter}`: fetches at once", _or_open(read), examples=(8,))
 
 
 def lookahead(action: str = "prefetch", chunk: int = 1 << 20) -> Meaning:
@@ -231,7 +233,7 @@ def lookahead(action: str = "prefetch", chunk: int = 1 << 20) -> Meaning:
     says = (
         f"`{action}.window_bytes`: below {LARGEST_COUNT} chunks of `chunk_size`, otherwise bytes; 0 is none"
     )
-    return Meaning(says, _or_open(read))
+    return Meaning(says, _or_open(read), examples=(0, 8, "8MiB", "25%", "batch_aligned"))
 
 
 def flag(
@@ -268,7 +270,7 @@ def flag(
             return Outcome(advisory=chosen)
         return Outcome(sets=chosen, drops=() if value else drops)
 
-    return Meaning(says, _or_open(read))
+    return Meaning(says, _or_open(read), examples=(True, False))
 
 
 def never(reason: str) -> Meaning:
@@ -289,7 +291,7 @@ def never(reason: str) -> Meaning:
         del value, others
         return Outcome(advisory=reason)
 
-    return Meaning(reason, read, enforced=False)
+    return Meaning(reason, read, enforced=False, examples=("any value",))
 
 
 def words(says: str, table: Mapping[str, tuple[Sets, ...] | str], unknown: str) -> Meaning:
@@ -317,7 +319,7 @@ def words(says: str, table: Mapping[str, tuple[Sets, ...] | str], unknown: str) 
         chosen = table.get(value.lower(), f"'{value[:40]}': {unknown}")
         return Outcome(advisory=chosen) if isinstance(chosen, str) else Outcome(sets=chosen)
 
-    return Meaning(says, _or_open(read))
+    return Meaning(says, _or_open(read), examples=(*table, "another word"))
 
 
 def policy_of(unknown: str) -> Meaning:
@@ -377,7 +379,8 @@ def boost() -> Meaning:
         grade = "normal" if value == 1 else "high" if value > 1 else "low"
         return Outcome(sets=(("cache", "priority", grade),))
 
-    return Meaning("`cache.priority`: a factor above 1 is high, below it low", read)
+    says = "`cache.priority`: a factor above 1 is high, below it low"
+    return Meaning(says, read, examples=(2, 1, 0.5, "high"))
 
 
 def processing_class() -> Meaning:
@@ -412,7 +415,7 @@ def _graded(says: str, target: tuple[str, str], grades: tuple[str, str, str]) ->
             grade = min(2, whole(value, high=1_000_000) * 3 // 100)
         return Outcome(sets=((*target, grades[grade]),))
 
-    return Meaning(says, _or_open(read))
+    return Meaning(says, _or_open(read), examples=("low", "normal", "high", 95))
 
 
 def codec() -> Meaning:
@@ -440,7 +443,9 @@ def codec() -> Meaning:
         raise Unusable("true, false, zstd, lz4, gzip or none")
 
     return Meaning(
-        "`compress`: true is the default codec, a word is `compress.codec`, false is none", _or_open(read)
+        "`compress`: true is the default codec, a word is `compress.codec`, false is none",
+        _or_open(read),
+        examples=(True, "zstd", "lz4", "gzip", False),
     )
 
 
@@ -465,5 +470,7 @@ def how_long() -> Meaning:
         return Outcome(sets=(("cache", "retention", value),))
 
     return Meaning(
-        "`cache.retention` [s]; 'extended' and 'epoch' are the default: nothing leaves by age", _or_open(read)
+        "`cache.retention` [s]; 'extended' and 'epoch' are the default: nothing leaves by age",
+        _or_open(read),
+        examples=("30min", "extended"),
     )

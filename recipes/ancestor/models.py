@@ -46,7 +46,11 @@ WORDS = (
         },
         {
             "preload_model": preload(drops=("prefetch",)),
-            "memory_pool": Meaning("true pins, `25%` is `cache.share`, false is no `cache`", _read_pool),
+            "memory_pool": Meaning(
+                "true pins, `25%` is `cache.share`, false is no `cache`",
+                _read_pool,
+                examples=(True, "25%", False),
+            ),
             "batch_optimization": never("requests are batched by the server"),
             "warm_up_iterations": never("warming up runs the model"),
             "precision": never(IN_PROCESS),

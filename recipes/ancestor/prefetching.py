@@ -72,8 +72,10 @@ def _read_loader(value: Any, others: Mapping[str, Any]) -> Outcome:
     return Outcome(sets=(("prefetch", "depth", max(1, counts[0]) * max(1, counts[1])),))
 
 
-_SHUFFLE = Meaning("`prefetch.mode: epoch_set` when above 0: the order is not known", _read_shuffle)
-_LOADER = Meaning("`prefetch.depth`: num_workers x prefetch_factor files ahead", _read_loader)
+_SHUFFLE = Meaning(
+    "`prefetch.mode: epoch_set` when above 0: the order is not known", _read_shuffle, examples=(1000, 0)
+)
+_LOADER = Meaning("`prefetch.depth`: num_workers x prefetch_factor files ahead", _read_loader, examples=(4,))
 _BUFFER = lookahead()
 
 WORDS = (
@@ -82,13 +84,16 @@ WORDS = (
         {"prefetch": {}},
         {
             "chunk_size": Meaning(
-                "unit of `prefetch_size`; alone advisory: fetches are whole blocks", _read_chunk
+                "unit of `prefetch_size`: fetches are whole blocks",
+                _read_chunk,
+                examples=("256KiB",),
+                beside={"prefetch_size": 8},
             ),
             "prefetch_size": lookahead(),
-            "size": size("prefetch", "window_bytes"),
-            "max_size": size("prefetch", "window_bytes"),
+            "size": size("prefetch", "window_bytes", with_share=True),
+            "max_size": size("prefetch", "window_bytes", with_share=True),
             "prefetch_buffer": _BUFFER,
-            "initial_size": size("prefetch", "first_window_bytes", with_share=False),
+            "initial_size": size("prefetch", "first_window_bytes"),
             "growth_factor": times("prefetch", "growth"),
             "confidence_based": flag(
                 "done anyway: the window grows with each read that follows on",

@@ -25,7 +25,7 @@ _PARAMETERS = {
         on=(("stream", "drop_behind", False),),
     ),
     "prefetch_buffer": lookahead(),
-    "initial_size": size("stream", "first_window_bytes", with_share=False),
+    "initial_size": size("stream", "first_window_bytes"),
     "growth_factor": times("stream", "growth"),
     "compression_aware": COMPRESSION_AWARE,
     "record_batching": never("records are known to their reader, not to a file system"),

@@ -317,6 +317,8 @@ def test_what_a_file_system_cannot_do_is_said_with_its_reason(word: str, paramet
         ("prefetch", {"growth_factor": 0.5}),
         ("prefetch", {"initial_size": "25%"}),
         ("smart_cache", {"priority_boost": -1}),
+        ("stream", {"chunk_size": "25%"}),
+        ("throttle", {"rate_limit": "25%"}),
         ("cache", {"priority": "very"}),
         ("cache", {"preload": "yes please"}),
         ("cache", {"compression": 9}),
