@@ -42,8 +42,9 @@ class Resolver:
 
     document: Document
     threshold: float
-    _ids: dict[str, int] = field(default_factory=dict)
+    _ids: dict[str, Path] = field(default_factory=dict)
     _expressions: int = 0
+    _problems: dict[tuple[Any, ...], str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.remarks = Remarks(self.document)
@@ -95,11 +96,11 @@ class Resolver:
         if identifier is None:
             self.remarks.report("MLO121", "a rule needs an id", path, "Add 'id:'")
             return ""
-        mark = self.document.mark(path)
-        if identifier in self._ids:
-            message = f"rule id '{identifier}' is taken by the rule in line {self._ids[identifier]}"
+        first = self._ids.setdefault(identifier, path)
+        if first != path:
+            mark = self.document.mark(first)
+            message = f"rule id '{identifier}' is taken by the rule in line {mark.line if mark else 0}"
             self.remarks.report("MLO140", message, (*path, "id" if rule.id else "name"), "Rename one of them")
-        self._ids.setdefault(identifier, mark.line if mark else 0)
         return identifier
 
     def _check_conditions(self, path: Path, rule: RuleModel, conditions: list[dict[str, Any]]) -> None:
@@ -189,7 +190,7 @@ class Resolver:
             value = _respell(value)
         if operator == "matches" and self._is_one_too_many(path):
             return value
-        problem = check_condition(fact.name, operator, json.dumps(value))
+        problem = self._problem(fact, operator, value)
         if problem is not None:
             mismatch = "cannot compare" in problem
             code = "MLO133" if mismatch else _BAD_VALUE.get(operator, "MLO136")
@@ -198,6 +199,15 @@ class Resolver:
         elif operator in _WORD_OPERATORS:
             self._check_words(path, fact, value)
         return value
+
+    def _problem(self, fact: Fact, operator: str, value: Any) -> str | None:
+        """Ask the engine; of a single value only once, since rules say the same few over and over."""
+        if isinstance(value, list | dict):
+            return check_condition(fact.name, operator, json.dumps(value))
+        known = (fact.name, operator, type(value), value)
+        if known not in self._problems:
+            self._problems[known] = check_condition(fact.name, operator, json.dumps(value))
+        return self._problems[known]
 
     def _is_one_too_many(self, path: Path) -> bool:
         self._expressions += 1

@@ -110,7 +110,7 @@ def kernel_share(recipe: Recipe) -> float:
         complete = ACTIONS[kind].defaults | parameters
         if kind == "cache" and complete["policy"] != "none":
             # Equal actions of several rules are one class and share one cap.
-            identity = (json.dumps(complete, sort_keys=True), float(complete["share"]))
+            identity = (repr(sorted(complete.items())), float(complete["share"]))
             (kernel if POLICIES[complete["policy"]].part == "kernel" else daemon).add(identity)
         if kind == "prefetch" and complete["mode"] != "none":
             daemon.add((f"staging {order}", float(complete["share"])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +47,8 @@ def _out_of_reach(
 ) -> Iterator[tuple[dict[str, Any], str, str]]:
     for rule in rules:
         conditions = rule["conditions"]
+        if len({each["fact"] for each in conditions}) == len(conditions):
+            continue  # a condition alone excludes nothing
         must = [each for each in conditions if each["required"] or rule["match"] == "all"]
         for fact in dict.fromkeys(each["fact"] for each in must):
             if not _can_hold([each for each in must if each["fact"] == fact]):
@@ -107,7 +108,7 @@ def _covered(
     """
     everywhere: set[str] = set()
     number = 0
-    alike: dict[str, set[str]] = {}
+    alike: dict[tuple[Any, ...], set[str]] = {}
     for rule in sorted(rules, key=lambda each: (-each["priority"], each["order"])):
         keys = {
             f"{action['type']}.{key}" for action in rule["actions"] for key in ("", *action["parameters"])
@@ -125,10 +126,13 @@ def _covered(
             number += 1
 
 
-def _identity(rule: dict[str, Any], threshold: float) -> str:
-    """What decides when a rule applies."""
-    conditions = sorted(json.dumps(each, sort_keys=True) for each in rule["conditions"])
-    return json.dumps([rule["match"], rule.get("threshold", threshold), conditions])
+def _identity(rule: dict[str, Any], threshold: float) -> tuple[Any, ...]:
+    """What decides when a rule applies; the text of a value tells 1 from 1.0 and from true."""
+    conditions = sorted(
+        (each["fact"], each["op"], repr(each["value"]), each["weight"], each["required"])
+        for each in rule["conditions"]
+    )
+    return rule["match"], rule.get("threshold", threshold), *conditions
 
 
 def _matches_all(rule: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +21,7 @@ from recipes.scope import Guard, Scope
 from recipes.settings import setting_findings
 from recipes.source import Source
 from recipes.structure import model_findings, validate_structure, validated_rules
-from recipes.templates import references, settled, substituted
+from recipes.templates import has_references, settled, substituted
 
 __all__ = ["Recipe", "alone_findings", "apply_template", "build", "read"]
 
@@ -43,8 +44,6 @@ class Recipe:
         What is worth knowing.
     document : dict
         Plain values, to be changed and dumped again: as written where it stands alone, else `effective`.
-    effective : dict
-        Plain values of what applies: rules and settings without sections, parameters in their places.
     together : Merged
         All values with the places where they were written.
     layers : tuple of Layer
@@ -59,7 +58,6 @@ class Recipe:
     rules: tuple[dict[str, Any], ...] = field(repr=False)
     warnings: tuple[Finding, ...]
     document: dict[str, Any] = field(repr=False)
-    effective: dict[str, Any] = field(repr=False)
     together: Merged = field(repr=False)
     layers: tuple[Layer, ...] = field(repr=False)
     known_sections: dict[str, frozenset[str]] = field(repr=False)
@@ -73,6 +71,11 @@ class Recipe:
     def settings(self) -> SettingsModel:
         """Settings with their defaults."""
         return self.model.settings
+
+    @functools.cached_property
+    def effective(self) -> dict[str, Any]:
+        """Plain values of what applies: rules and settings without sections, parameters in their places."""
+        return _effective(self.together, Scope(self.together))
 
     def origins(self) -> Iterator[tuple[str, Any, tuple[Origin, ...]]]:
         """Tell for each value where it came from.
@@ -214,8 +217,7 @@ def build(
     if any(finding.severity == "error" for finding in findings):
         raise RecipeError(findings)
     alone = len(layers) == 1 and selection == Selection()
-    effective = _effective(together, scope)
-    document = last.document.value if alone else effective
+    document = last.document.value if alone else _effective(together, scope)
     model = models[0] if alone else RecipeModel.model_validate(document)
     return Recipe(
         file=last.document.source.file,
@@ -224,7 +226,6 @@ def build(
         rules=ordered,
         warnings=tuple(findings),
         document=document,
-        effective=effective,
         together=together,
         layers=tuple(layers),
         known_sections=known_sections or {},
@@ -269,7 +270,7 @@ class _Reading:
 
     def _read(self, document: Document, index: Any, rule: RuleModel, name: str) -> None:
         leaf = Leaf(document.value["rules"][index], "", document.source.file, ("rules", index), document)
-        if next(references(leaf.value.get("actions")), None) is not None:
+        if has_references(leaf.value.get("actions")):
             self.scope.check_references(name, leaf)
             rule = self._with_parameters(rule, self.scope.parameters(name) or {})
         self._resolved[id(document), index] = self._resolver(document).rule(index, rule) | {
@@ -287,7 +288,9 @@ class _Reading:
         return self._resolver(guard.leaf.document).condition(guard.leaf.path, guard.condition)
 
     def _resolver(self, document: Document) -> Resolver:
-        return self._resolvers.setdefault(id(document), Resolver(document, self.threshold))
+        if id(document) not in self._resolvers:
+            self._resolvers[id(document)] = Resolver(document, self.threshold)
+        return self._resolvers[id(document)]
 
 
 def _origin(document: Document, index: Any, layer: str) -> dict[str, Any]:
@@ -336,7 +339,7 @@ def _rule_findings(document: Document, model: RecipeModel | None) -> list[Findin
     """Look at the rules of a document whose set does not hold together, as far as they stand alone."""
     resolver = Resolver(document, model.settings.confidence_threshold if model else 0.5)
     for index, rule in enumerate(model.rules) if model else validated_rules(document):
-        if next(references([action.parameters for action in rule.actions]), None) is None:
+        if not has_references([action.parameters for action in rule.actions]):
             resolver.rule(index, rule)
     return resolver.findings
 

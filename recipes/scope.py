@@ -13,7 +13,7 @@ from recipes.merging import History, Leaf, in_force
 from recipes.named import chosen_templates
 from recipes.profiles import comparison, framework_condition
 from recipes.schema import ConditionModel
-from recipes.templates import Parameters, reference_remedy, references
+from recipes.templates import Parameters, has_references, reference_remedy, references
 from recipes.vocabulary import CONDITION_TYPES
 
 __all__ = ["Guard", "Scope"]
@@ -228,7 +228,7 @@ class Scope:
         return dict(leaf.value.get("parameters") or {}) if leaf else {}
 
     def _waits_for_template(self, rule: str, leaf: Leaf) -> bool:
-        if rule not in self._owners or next(references(leaf.value.get("actions")), None) is None:
+        if rule not in self._owners or not has_references(leaf.value.get("actions")):
             return False
         if leaf.layer != "custom":
             return True

@@ -15,7 +15,7 @@ from recipes.nodes import Path
 from recipes.quantities import parse_duration_ns, parse_size_bytes
 from recipes.schema import ParameterModel
 
-__all__ = ["Parameters", "reference_remedy", "references", "settled", "substituted"]
+__all__ = ["Parameters", "has_references", "reference_remedy", "references", "settled", "substituted"]
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _EXPECTED = {
@@ -52,6 +52,28 @@ def references(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from references(item, (*path, index))
+
+
+def has_references(value: Any) -> bool:
+    """Tell whether `references` finds any.
+
+    Parameters
+    ----------
+    value : object
+        Plain value.
+
+    Returns
+    -------
+    bool
+        Whether some text in it holds one.
+    """
+    if isinstance(value, str):
+        return "${" in value
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return any(map(has_references, value))
 
 
 def substituted(value: Any, parameters: Mapping[str, Any]) -> Any:
@@ -97,7 +119,7 @@ def settled(parameters: Mapping[str, Any]) -> dict[str, Any]:
     dict
         Without those that still hold a reference: they are reported as such, and as nothing else.
     """
-    return {key: value for key, value in parameters.items() if next(references(value), None) is None}
+    return {key: value for key, value in parameters.items() if not has_references(value)}
 
 
 def _in_text(value: Any) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from recipes.actions import ACTIONS
 from recipes.actions.base import ActionType
 from recipes.ancestor import CANONICAL, WORDS, Translation, Value, Word, translate
 from recipes.findings import nearest
 from recipes.nodes import Path
 from recipes.remarks import Remarks
-from recipes.schema import ActionModel, RuleModel
+from recipes.schema import ActionModel, Model, RuleModel
 from recipes.structure import model_findings
 
 __all__ = ["Treatment", "known_action_names"]
@@ -21,6 +23,10 @@ _TARGETS = (
     *("file", "dataset", "workload", "model", "tensor", "savedmodel"),
     *("tfrecord", "tensorflow_checkpoint", "keras_model", "gpu"),
 )
+
+
+# Canonical names that are no words of the ancestor as well.
+_CANONICAL = {name: Word(name, {name: {}}) for name in ACTIONS if name not in WORDS}
 
 
 def known_action_names() -> tuple[str, ...]:
@@ -135,9 +141,7 @@ class Treatment:
             self.remarks.report("MLO209", f"unknown target '{action.target}'", (*place, "target"), remedy)
 
     def _parts(self, place: Path, action: ActionModel) -> Iterator[_Part]:
-        word = WORDS.get(action.type) or (
-            Word(action.type, {action.type: {}}) if action.type in ACTIONS else None
-        )
+        word = WORDS.get(action.type) or _CANONICAL.get(action.type)
         if word is None:
             self._unknown((*place, "type"), action.type)
             return
@@ -167,7 +171,7 @@ class Treatment:
         self.remarks.warn_once(f"action {word.name}", "MLO201", message, path)
 
     def _translated(self, place: Path, word: Word, action: ActionModel) -> dict[str, dict[str, Value]]:
-        own = ACTIONS[word.name].parameters.model_fields if word.name in ACTIONS else {}
+        own = ACTIONS[word.name].listed if word.name in ACTIONS else {}
         direct = {
             name: Value(value, name)
             for name, value in action.parameters.items()
@@ -175,7 +179,8 @@ class Treatment:
         }
         rest = {name: value for name, value in action.parameters.items() if name not in direct}
         translation = translate(word, rest)
-        self._report(place, word, translation, [*own, *word.parameters])
+        if rest:
+            self._report(place, word, translation, [*own, *word.parameters])
         if direct:
             translation.actions[word.name] = translation.actions.get(word.name, {}) | direct
         return translation.actions
@@ -233,17 +238,12 @@ class Treatment:
 
     def _compile(self, name: str, merged: dict[str, tuple[_Part, Value]]) -> dict[str, object] | None:
         kind = ACTIONS[name]
-        usable = {
-            parameter: entry
-            for parameter, entry in merged.items()
-            if self._is_usable(kind, parameter, *entry)
-        }
-        if len(usable) < len(merged) and self.remarks.has_errors:
+        written = self._validated(kind, merged)
+        if written is None:
             return None
-        values = {parameter: value.value for parameter, (_, value) in usable.items()}
-        parameters, problems = kind.compile(kind.parameters.model_validate(values))
+        parameters, problems = kind.compile(written)
         for problem in problems:
-            part, value = usable[problem.parameter]
+            part, value = merged[problem.parameter]
             if problem.code.startswith("MLO2"):
                 topic = f"{name} {problem.message}"
                 self.remarks.warn_once(topic, problem.code, problem.message, part.path(value), problem.do)
@@ -251,8 +251,19 @@ class Treatment:
                 self.remarks.report(problem.code, problem.message, part.path(value), problem.do)
         return {"type": name, "parameters": parameters}
 
+    def _validated(self, kind: ActionType, merged: dict[str, tuple[_Part, Value]]) -> Model | None:
+        """Validate all parameters at once; only where that fails one by one, to say which."""
+        values = {parameter: value.value for parameter, (_, value) in merged.items()}
+        try:
+            return kind.parameters.model_validate(values)
+        except ValidationError:
+            for parameter, entry in merged.items():
+                if not self._is_usable(kind, parameter, *entry):
+                    del values[parameter]
+            return None if self.remarks.has_errors else kind.parameters.model_validate(values)
+
     def _is_usable(self, kind: ActionType, parameter: str, part: _Part, value: Value) -> bool:
-        if parameter not in kind.parameters.model_fields:
+        if parameter not in kind.listed:
             message = f"{part.word}.{value.source} has no effect: {kind.name}.{parameter} is not enforced yet"
             self.remarks.warn_once(
                 f"parameter {part.word}.{value.source}", "MLO202", message, part.path(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -167,7 +168,7 @@ class ActionType:
     advisory: Mapping[str, str] = field(default_factory=dict)
     rewrite: Callable[[Values], tuple[Values, list[Problem]]] = _as_written
 
-    @property
+    @functools.cached_property
     def defaults(self) -> Values:
         """What the engine assumes where no rule sets it, by the plan's keys."""
         return {each.key: each.default for each in self.listed.values() if each.default is not None}
@@ -185,7 +186,9 @@ class ActionType:
         tuple of dict and list of Problem
             By the plan's keys, in the order of the list; what is wrong or without effect.
         """
-        values, problems = self.rewrite(written.model_dump(exclude_none=True))
+        values, problems = self.rewrite(
+            {name: value for name, value in vars(written).items() if value is not None}
+        )
         for name, value in values.items():
             remarks = self.listed[name].remarks(value)
             problems += [each for each in remarks if self.not_enforced is None or each.code != "MLO202"]

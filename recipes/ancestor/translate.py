@@ -25,14 +25,16 @@ def translate(word: Word, parameters: Mapping[str, Any]) -> Translation:
     Translation
         What it comes to; what could not be read is among the remarks.
     """
-    remarks: list[Remark] = []
-    read = [(name, _read(word, name, parameters, remarks)) for name in parameters if name in word.parameters]
-    declined = {action for _, outcome in read for action in outcome.drops}
     actions = {
         action: {name: Value(value) for name, value in implied.items()}
         for action, implied in word.becomes.items()
-        if action not in declined
     }
+    if not parameters:
+        return Translation(actions, (), ())
+    remarks: list[Remark] = []
+    read = [(name, _read(word, name, parameters, remarks)) for name in parameters if name in word.parameters]
+    for action in {action for _, outcome in read for action in outcome.drops}:
+        actions.pop(action, None)
     for source, outcome in read:
         for action, parameter, value in outcome.sets:
             into = actions.setdefault(action, {})

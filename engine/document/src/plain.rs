@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Regex, RegexSet};
 
 use crate::value::Value;
 
@@ -30,19 +30,14 @@ const TRAPS: [(&str, &str); 5] = [
     ),
 ];
 
-struct Patterns {
-    traps: Vec<Regex>,
-    integer: Regex,
-    float: Regex,
-}
+static TRAP: LazyLock<RegexSet> = LazyLock::new(|| {
+    let patterns = TRAPS.iter().map(|(pattern, _)| format!("^(?:{pattern})$"));
+    RegexSet::new(patterns).expect("patterns of this file")
+});
 
-static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
-    let whole = |pattern: &str| Regex::new(&format!("^(?:{pattern})$")).expect("a pattern of this file");
-    Patterns {
-        traps: TRAPS.iter().map(|(pattern, _)| whole(pattern)).collect(),
-        integer: whole("[-+]?(0|[1-9][0-9]*)"),
-        float: whole("[-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
-    }
+static FLOAT: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = "^[-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?$";
+    Regex::new(pattern).expect("a pattern of this file")
 });
 
 /// What a plain word is.
@@ -63,19 +58,19 @@ pub(crate) fn plain(text: &str) -> Plain {
         _ if is_ordinary(text) => return Plain::Text,
         _ => {}
     }
-    if let Some(meaning) = trap(text) {
-        return Plain::Trap(meaning);
-    }
-    if PATTERNS.integer.is_match(text) {
+    if is_integer(text) {
         let signed = text.parse().map(Value::Integer);
         let number = signed.or_else(|_| text.parse().map(Value::Large));
         return number.map_or(Plain::TooLarge, Plain::Value);
+    }
+    if let Some(meaning) = trap(text) {
+        return Plain::Trap(meaning);
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
         return Plain::NoNumber;
     }
-    if !PATTERNS.float.is_match(text) {
+    if !FLOAT.is_match(text) {
         return Plain::Text;
     }
     match text.parse::<f64>() {
@@ -89,8 +84,15 @@ pub(crate) fn trap(text: &str) -> Option<&'static str> {
     if is_ordinary(text) {
         return None;
     }
-    let found = PATTERNS.traps.iter().position(|pattern| pattern.is_match(text));
+    let found = TRAP.matches(text).iter().next();
     found.map(|place| TRAPS[place].1)
+}
+
+/// Digits without a zero before others, which makes some readers count to base 8.
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let starts_well = digits == "0" || !digits.starts_with('0');
+    starts_well && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a word reads back as the same text without quotes: no constant, no number, none that readers disagree on.

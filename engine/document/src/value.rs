@@ -47,7 +47,7 @@ pub enum Value {
 pub struct Mapping {
     entries: Vec<(u32, Mark, Node)>,
     /// Places of keys; only once there are many.
-    places: FxHashMap<u32, u32>,
+    places: Option<Box<FxHashMap<u32, u32>>>,
 }
 
 /// So many keys are found faster one after the other.
@@ -72,20 +72,16 @@ impl Mapping {
         if self.entries.len() <= FEW_ENTRIES {
             return self.entries.iter().find(|entry| entry.0 == key);
         }
-        self.places.get(&key).map(|&place| &self.entries[place as usize])
+        let place = *self.places.as_ref()?.get(&key)?;
+        self.entries.get(place as usize)
     }
 
     pub(crate) fn push(&mut self, key: u32, mark: Mark, node: Node) {
         self.entries.push((key, mark, node));
-        let known = if self.entries.len() == FEW_ENTRIES + 1 {
-            0
-        } else {
-            self.entries.len() - 1
-        };
         if self.entries.len() > FEW_ENTRIES {
-            let new = self.entries.iter().enumerate().skip(known);
-            self.places
-                .extend(new.map(|(place, entry)| (entry.0, place as u32)));
+            let places = self.places.get_or_insert_default();
+            let new = self.entries.iter().enumerate().skip(places.len());
+            places.extend(new.map(|(place, entry)| (entry.0, place as u32)));
         }
     }
 }
