@@ -298,6 +298,12 @@ class MountSession:
         """Return all counters and gauges as a JSON object."""
 
     def decisions_json(self) -> str: ...
+    def rules_json(self) -> str:
+        """Return the rules in force and what came of each as a JSON object."""
+
+    def explain_json(self, path: bytes) -> str | None:
+        """Return what happens to a file and why; None for what this mount has not shown yet."""
+
     def metrics_text(self) -> str:
         """Return all counters and gauges as Prometheus text."""
 

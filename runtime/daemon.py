@@ -20,7 +20,7 @@ from typing import Any
 
 from mlopt_engine import _native
 from mlopt_engine.errors import MloptError
-from runtime import endpoint
+from runtime import endpoint, overview
 from runtime.facts import Surroundings
 from runtime.state import MountState, ShortPath, start_time
 
@@ -55,6 +55,8 @@ class Daemon:
         )
         self.surroundings = Surroundings(self.settings.get("facts", {}), self.session.readers)
         self.http: HTTPServer | None = None
+        #: Held while the plan is swapped, and while what is said of it must fit it.
+        self.swapping = threading.Lock()
         #: Held while a command is carried out and answered: the process must not end in between.
         self.answering = threading.Lock()
         if self.settings.get("http"):
@@ -70,6 +72,9 @@ class Daemon:
             as_json=self.session.stats_json,
             is_healthy=lambda: self.session.is_served,
             decisions=self.session.decisions_json,
+            rules=lambda: json.dumps(self._rules()),
+            explain=self.session.explain_json,
+            overview=self._overview,
         )
         return endpoint.serve(endpoint.parse_address(address), pages)
 
@@ -79,7 +84,7 @@ class Daemon:
         Parameters
         ----------
         command : dict
-            ``op`` is status, decisions, umount or reload.
+            ``op`` is status, decisions, rules, explain, umount or reload.
 
         Returns
         -------
@@ -91,6 +96,11 @@ class Daemon:
                 return self._status()
             case "decisions":
                 return {"ok": True, "decisions": json.loads(self.session.decisions_json())}
+            case "rules":
+                return {"ok": True, "rules": self._rules()}
+            case "explain":
+                found = self.session.explain_json(os.fsencode(str(command.get("path"))))
+                return {"ok": True, "file": None if found is None else json.loads(found)}
             case "umount":
                 return self._umount(lazy=bool(command.get("lazy")))
             case "reload":
@@ -101,12 +111,29 @@ class Daemon:
     def _status(self) -> dict[str, Any]:
         address = self.http.server_address if self.http else None
         return {
-            "plan_sha256": hashlib.sha256(self.plan_json.encode()).hexdigest(),
+            "plan_sha256": self._plan_sha256(),
             "http": f"{address[0]!s}:{address[1]}" if address else None,
             "warden_pid": self.session.warden_pid,
             "facts": self.surroundings.measured(),
             "stats": json.loads(self.session.stats_json()),
         }
+
+    def _rules(self) -> dict[str, Any]:
+        with self.swapping:
+            found: dict[str, Any] = json.loads(self.session.rules_json())
+            return {"plan_sha256": self._plan_sha256()} | found
+
+    def _plan_sha256(self) -> str:
+        return hashlib.sha256(self.plan_json.encode()).hexdigest()
+
+    def _overview(self) -> str:
+        head = {name: self.settings[name] for name in ("source", "mountpoint")}
+        return overview.page(
+            head,
+            json.loads(self.session.stats_json()),
+            self._rules(),
+            json.loads(self.session.decisions_json()),
+        )
 
     def _umount(self, *, lazy: bool) -> dict[str, Any]:
         try:
@@ -123,10 +150,11 @@ class Daemon:
             plan_json = self.state.plan_path.read_text(encoding="utf-8")
             if plan_json == self.plan_json:
                 return {"ok": True, "changed": False}
-            self.session.reload(plan_json)
+            with self.swapping:
+                self.session.reload(plan_json)
+                self.plan_json = plan_json
         except (OSError, ValueError, MloptError) as error:
             return {"ok": False, "what": str(error)}
-        self.plan_json = plan_json
         return {"ok": True, "changed": True}
 
     def serve(self) -> None:

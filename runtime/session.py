@@ -682,17 +682,86 @@ def decisions(mountpoint: str | Path) -> dict[str, Any] | None:
     InvalidInputError
         When no mount of ours is at the mountpoint, or its daemon does not answer.
     """
+    found: dict[str, Any] | None = _ask(mountpoint, op="decisions")["decisions"]
+    return found
+
+
+def rules(mountpoint: str | Path) -> dict[str, Any]:
+    """Ask a mount for the rules in force and what came of each.
+
+    Parameters
+    ----------
+    mountpoint : str or pathlib.Path
+        The mount.
+
+    Returns
+    -------
+    dict
+        ``plan_sha256``, ``max_rules``, ``no_rule``, and ``rules`` in order, each with origin, conditions,
+        actions and ``now``: the files that it applies to, the reads and fetches of files while it applied.
+
+    Raises
+    ------
+    InvalidInputError
+        When no mount of ours is at the mountpoint, or its daemon does not answer.
+    """
+    found: dict[str, Any] = _ask(mountpoint, op="rules")["rules"]
+    return found
+
+
+def explain(mountpoint: str | Path, path: str) -> dict[str, Any]:
+    """Ask a mount what happens to a file and why, from all that is known of it now.
+
+    Parameters
+    ----------
+    mountpoint : str or pathlib.Path
+        The mount.
+    path : str
+        Relative to the mountpoint.
+
+    Returns
+    -------
+    dict
+        The file as ``test-rules`` has it, and what is held of it [bytes].
+
+    Raises
+    ------
+    InvalidInputError
+        When the mount has no such file, none of ours is there, or its daemon does not answer.
+    """
+    found: dict[str, Any] | None = _ask(mountpoint, op="explain", path=path)["file"]
+    if found is None and not {"", ".", ".."} & set(path.split("/")):
+        # The daemon knows what somebody looked up; it must not do so itself.
+        with suppress(OSError, ValueError):
+            (_absolute(Path(mountpoint)) / path).lstat()
+            found = _ask(mountpoint, op="explain", path=path)["file"]
+    if found is None:
+        raise InvalidInputError(
+            "the mount has no such file",
+            where="--file",
+            value=path,
+            do="Name a file relative to the mountpoint",
+            code="path",
+        )
+    return found
+
+
+def _ask(mountpoint: str | Path, **command: Any) -> dict[str, Any]:
     place = _absolute(Path(mountpoint))
     state = state_of(place)
     if not state.directory.exists():
         raise _no_mount(place)
     try:
-        found: dict[str, Any] | None = state.ask(op="decisions").get("decisions")
+        answer = state.ask(**command)
     except OSError as error:
         raise InvalidInputError(
             "the daemon does not answer", where=str(place), do="See 'mlopt status'"
         ) from error
-    return found
+    if not answer.get("ok"):
+        raise InvalidInputError(
+            "no recipe is followed here", where=str(place), do="Name a mount of 'mlopt mount'"
+        )
+    return answer
 
 
 def wait(handle: Mount) -> None:

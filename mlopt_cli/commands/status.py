@@ -26,6 +26,15 @@ def command(
         bool,
         typer.Option("--decisions", help="Show the latest decisions; the recipe must say 'debug: true'."),
     ] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Show the rules in force and what came of each.")
+    ] = False,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", metavar="FILE", help="Say what happens to a file and why, as it is known now."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Show the mounts of this user and what they did so far.
@@ -33,18 +42,27 @@ def command(
     \b
     mlopt status
     mlopt status /mnt/fast --json
+    mlopt status /mnt/fast --rules
+    mlopt status /mnt/fast --file train/1.jpg
     mlopt status /mnt/fast --decisions
 
     Exit code 1 when a mount is dead or its daemon does not answer.
     """
     from runtime import session
 
-    if decisions and mountpoint is None:
-        raise InvalidInputError("--decisions is about one mount", where="MOUNTPOINT", do="Name the mount")
+    asked = {"--decisions": decisions, "--rules": rules, "--file": file is not None}
+    for flag, is_given in asked.items():
+        if is_given and mountpoint is None:
+            raise InvalidInputError(f"{flag} is about one mount", where="MOUNTPOINT", do="Name the mount")
     found = session.status(mountpoint)
     mounts: list[dict[str, Any]] = found["mounts"] if mountpoint is None else [found]
-    if decisions and mountpoint is not None:
-        mounts[0]["decisions"] = session.decisions(mountpoint)
+    if mountpoint is not None:
+        if decisions:
+            mounts[0]["decisions"] = session.decisions(mountpoint)
+        if rules:
+            mounts[0]["rules"] = session.rules(mountpoint)
+        if file is not None:
+            mounts[0]["file"] = session.explain(mountpoint, file)
     named = str(mountpoint) if mountpoint else None
     report = Report("status", {"mountpoint": named}, {"mounts": mounts})
 
@@ -53,11 +71,51 @@ def command(
             console.print("no mounts")
         for mount in mounts:
             _render_mount(console, mount)
+            if rules:
+                _render_rules(console, mount["rules"])
+            if file is not None:
+                _render_file(console, mount["file"])
             if decisions:
                 _render_decisions(console, mount["decisions"])
 
     emit(report, as_json=as_json, render=render)
     return 0 if all(mount["state"] == "serving" for mount in mounts) else 1
+
+
+def _render_rules(console: Console, found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table("rule", "where", "files", "size", "reads", "hit ratio", "fetched", box=None, pad_edge=False)
+    for rule in found["rules"]:
+        origin = rule["origin"]
+        table.add_row(rule["id"], f"{origin['file']}:{origin['line']}", *_counts(rule["now"]))
+    table.add_row("(no rule applies)", "", *_counts(found["no_rule"]))
+    console.print(table, markup=False)
+    console.print("  reads that the kernel answers alone are not seen", style="dim")
+
+
+def _counts(now: dict[str, Any]) -> list[str]:
+    served = {place: tally["count"] for place, tally in now["served"].items()}
+    reads = sum(served.values())
+    ratio = f"{(served['resident'] + served['prefetched']) / reads:.1%}" if reads else "-"
+    fetched = sum(tally["bytes"] for tally in now["fetched"].values())
+    return [
+        f"{now['files']:,}",
+        format_size(now["bytes"]),
+        f"{reads:,}",
+        ratio,
+        format_size(fetched),
+    ]
+
+
+def _render_file(console: Console, entry: dict[str, Any]) -> None:
+    from mlopt_cli.workflows.rule_words import file_lines
+
+    for line in file_lines(entry):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    if entry["kind"] == "file":
+        held = f"kernel {format_size(entry['kernel_bytes'])}, daemon {format_size(entry['daemon_bytes'])}"
+        console.print(f"    held now: {held}", markup=False)
 
 
 def _render_decisions(console: Console, trace: dict[str, Any] | None) -> None:

@@ -36,7 +36,7 @@ def file_lines(entry: dict[str, Any], only_rule: str | None = None) -> list[str]
         return [f"{entry['path']}  ({entry['kind']}: shown by a mount, never treated)"]
     facts = entry["facts"]
     kind = ", ".join(dict.fromkeys(filter(None, [facts["file.type"], facts.get("file.format")])))
-    use = f", {entry['reads']} reads of {format_size(entry['read_bytes'])}" if entry["reads"] else ""
+    use = f", {entry['reads']} reads of {format_size(entry['read_bytes'])}" if entry.get("reads") else ""
     lines = [f"{entry['path']}  {format_size(entry['size'])}, {kind}{use}"]
     for rule in entry["rules"]:
         if only_rule in (None, rule["id"]):

@@ -19,6 +19,7 @@ use crate::rules::{Explanation, LiveFacts, Reach, Rules};
 use crate::stats::Stats;
 use crate::trail::Trail;
 use crate::transient::Transient;
+use crate::treatment::Treatments;
 use crate::{
     CoreError, Decision, Effect, Event, Extent, FactSet, FetchId, FileFacts, FileId, KnownFormat, Nanos,
     Plan, PrioritizeAction, ReaderId, ServedFrom, TicketId, Tier,
@@ -77,6 +78,7 @@ pub struct Core {
     pub(crate) longest_block: u64,
     pub(crate) stats: Stats,
     decisions: DecisionTrace,
+    pub(crate) treatments: Treatments,
 }
 
 impl Core {
@@ -94,6 +96,7 @@ impl Core {
             deadline_ns: FETCH_DEADLINE_NS,
             catalog: Catalog::new(plan.block_bytes),
             decisions: DecisionTrace::new(plan.debug),
+            treatments: Treatments::default(),
             plan,
             classes: Vec::new(),
             prefetches: Vec::new(),
@@ -161,6 +164,16 @@ impl Core {
     /// The trace of decisions, if the plan asks for one: how many were `made`, and the latest ones in `kept`.
     pub fn decisions(&self) -> Option<serde_json::Value> {
         self.decisions.to_json(&self.plan, &self.catalog)
+    }
+
+    /// The rules of the plan in force, each with what it is applied to and what came of it so far.
+    pub fn rules_in_force(&self) -> serde_json::Value {
+        self.treatments.to_json(&self.plan)
+    }
+
+    /// What is held of a file now: in the kernel as far as the books know, and by the driver [bytes].
+    pub fn held_of(&self, file: FileId) -> Option<(u64, u64)> {
+        Some(self.catalog.held_of(self.known(file).ok()?))
     }
 
     /// Take the next effect, in order.
@@ -282,6 +295,7 @@ impl Core {
     /// Put a file into the classes of its decision.
     fn assign(&mut self, file: FileId, decision: Decision) -> Result<(), CoreError> {
         self.decisions.note(file, self.now, &decision);
+        self.treat(file, &decision);
         let tier_bytes = self.plan.tiers.memory.bytes;
         let class = match decision.cache {
             None => NONE,
@@ -312,6 +326,17 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Count a file where its rules are counted.
+    fn treat(&mut self, file: FileId, decision: &Decision) {
+        let treatment = self.treatments.of(&decision.applied);
+        let known = &mut self.catalog.files[file.0 as usize];
+        let before = std::mem::replace(&mut known.treatment, treatment);
+        if !known.is_dead && before != treatment {
+            self.treatments.leaves(before, known.size);
+            self.treatments.enters(treatment, known.size);
+        }
     }
 
     fn order_of(&mut self, action: PrioritizeAction) -> u32 {
@@ -523,6 +548,8 @@ impl Core {
             from: read.from,
         });
         self.stats.served(read.from).add(read.extent.length);
+        let treatment = self.catalog.files[read.extent.file.0 as usize].treatment;
+        self.treatments.served(treatment, read.from, read.extent.length);
         for slot in self.catalog.slots(&read.extent) {
             let whole = self.catalog.extent(slot);
             let part = Extent {
@@ -559,7 +586,9 @@ impl Core {
         for slot in self.catalog.slots(&self.catalog.whole(file)) {
             self.forget_block(slot);
         }
-        self.catalog.files[file.0 as usize].is_dead = true;
+        let known = &mut self.catalog.files[file.0 as usize];
+        known.is_dead = true;
+        self.treatments.leaves(known.treatment, known.size);
         self.effects.push_back(Effect::Retire { file, version });
     }
 
@@ -613,6 +642,7 @@ impl Core {
             self.release(slot);
         }
         self.decisions = DecisionTrace::new(plan.debug);
+        self.treatments = Treatments::default();
         self.plan = plan;
         self.observer = fresh.or(self.observer.take()).filter(|_| needs_observer);
         self.rules = rules;
@@ -623,7 +653,8 @@ impl Core {
             fetch.group = NONE;
         }
         for (file, decision) in decisions.into_iter().enumerate() {
-            (self.catalog.files[file].prefetch, self.catalog.files[file].stream) = (NONE, NONE);
+            let known = &mut self.catalog.files[file];
+            (known.prefetch, known.stream, known.treatment) = (NONE, NONE, NONE);
             self.assign(FileId(file as u32), decision)?;
         }
         for slot in held {

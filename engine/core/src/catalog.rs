@@ -64,6 +64,8 @@ pub(crate) struct File {
     pub(crate) stream: u32,
     /// Its class of order and rate, or `NONE`.
     pub(crate) order: u32,
+    /// The set of rules that apply to it, or `NONE` before the first decision.
+    pub(crate) treatment: u32,
     pub(crate) is_dead: bool,
     /// Blocks of it that are silently held.
     pub(crate) silent_blocks: u32,
@@ -145,6 +147,7 @@ impl Catalog {
             prefetch: NONE,
             stream: NONE,
             order: NONE,
+            treatment: NONE,
             is_dead: false,
             silent_blocks: 0,
             format: facts.format,
@@ -219,6 +222,16 @@ impl Catalog {
             offset: 0,
             length: self.files[file.0 as usize].size,
         }
+    }
+
+    /// What is held of a file: in the kernel, and by the driver [bytes].
+    pub(crate) fn held_of(&self, file: FileId) -> (u64, u64) {
+        let slots = self.slots(&self.whole(file));
+        slots.fold((0, 0), |(kernel, daemon), slot| {
+            let block = &self.blocks[slot as usize];
+            let held = if block.is_in_daemon { block.length } else { 0 };
+            (kernel + u64::from(block.kernel), daemon + u64::from(held))
+        })
     }
 
     pub(crate) fn extent(&self, slot: Slot) -> Extent {

@@ -359,6 +359,9 @@ impl Core {
         let slot = fetch.slot;
         let length = u64::from(self.catalog.blocks[slot as usize].length);
         self.stats.fetched(fetch.class).add(length);
+        let file = self.catalog.blocks[slot as usize].file;
+        let treatment = self.catalog.files[file.0 as usize].treatment;
+        self.treatments.fetched(treatment, fetch.class, length);
         self.stats.daemon_bytes += length;
         let block = &mut self.catalog.blocks[slot as usize];
         block.is_in_daemon = true;

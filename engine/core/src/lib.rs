@@ -31,6 +31,7 @@ pub mod rules;
 mod stats;
 mod trail;
 mod transient;
+mod treatment;
 mod units;
 
 pub use action::{

@@ -343,6 +343,39 @@ impl Driver {
         self.inner.lock().core.decisions()
     }
 
+    /// The rules of the plan in force, each with what came of it so far.
+    pub fn rules_in_force(&self) -> serde_json::Value {
+        self.inner.lock().core.rules_in_force()
+    }
+
+    /// What happens to a file and why, from all that is known of it now; `None` for what the kernel was never told of
+    /// and for directories.
+    pub fn explain(&self, path: &[u8]) -> Option<serde_json::Value> {
+        let inner = self.inner.lock();
+        let node = inner.nodes.get(inner.nodes.find(path)?)?;
+        let kind = match node.attributes.kind() {
+            libc::S_IFREG => "file",
+            libc::S_IFLNK => "symlink",
+            libc::S_IFDIR => return None,
+            _ => "special",
+        };
+        let mut entry = serde_json::Map::from_iter([
+            ("path".to_owned(), String::from_utf8_lossy(path).into()),
+            ("kind".to_owned(), kind.into()),
+            ("size".to_owned(), serde_json::Value::Null),
+            ("rules".to_owned(), serde_json::json!([])),
+            ("action".to_owned(), serde_json::Value::Null),
+        ]);
+        if let Some(file) = node.file {
+            let (kernel, daemon) = inner.core.held_of(file)?;
+            entry.insert("size".to_owned(), node.attributes.size.into());
+            entry.insert("kernel_bytes".to_owned(), kernel.into());
+            entry.insert("daemon_bytes".to_owned(), daemon.into());
+            entry.extend(inner.core.explain(file)?.entry());
+        }
+        Some(entry.into())
+    }
+
     /// Tell the core what is known of job and machine now.
     pub fn set_facts(self: &Arc<Self>, facts: FactSet) {
         let mut step = Step::default();

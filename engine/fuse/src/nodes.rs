@@ -126,6 +126,15 @@ impl Nodes {
         names.join(&b'/')
     }
 
+    /// The node at a path relative to the source's root, if the kernel was ever told of it. Names are compared, not
+    /// resolved: `..` is no name, and nothing lies below a link.
+    pub fn find(&self, path: &[u8]) -> Option<u64> {
+        path.split(|&byte| byte == b'/').try_fold(ROOT, |parent, name| {
+            let child = self.children.get(&(parent, Box::from(name)))?;
+            Some(child.node)
+        })
+    }
+
     /// Path of a name in a directory.
     pub fn child_path(&self, parent: u64, name: &[u8]) -> Vec<u8> {
         let mut path = self.path(parent);
@@ -361,5 +370,18 @@ mod tests {
         assert_eq!(nodes.path(file.node), b"d/f");
         assert_eq!(file.seen.unwrap().1.path, b"d/f");
         assert_eq!(nodes.path(ROOT), b"");
+        assert_eq!(nodes.find(b"d/f"), Some(file.node));
+        for nowhere in [
+            &b""[..],
+            b"/",
+            b"..",
+            b"d/../d/f",
+            b"d//f",
+            b"d/f/",
+            b"/d/f",
+            b"d/f\0",
+        ] {
+            assert_eq!(nodes.find(nowhere), None, "{nowhere:?}");
+        }
     }
 }

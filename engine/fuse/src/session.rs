@@ -233,6 +233,16 @@ impl MountSession {
         serde_json::Value::from(self.driver.decisions()).to_string()
     }
 
+    /// The rules in force and what came of each, as JSON.
+    pub fn rules_json(&self) -> String {
+        self.driver.rules_in_force().to_string()
+    }
+
+    /// What happens to a file and why, as JSON; `None` for what this mount has not shown yet.
+    pub fn explain_json(&self, path: &[u8]) -> Option<String> {
+        Some(self.driver.explain(path)?.to_string())
+    }
+
     /// All counters and gauges as Prometheus text.
     pub fn metrics_text(&self) -> String {
         metrics::prometheus(&self.driver.metrics, &self.driver.gauges())

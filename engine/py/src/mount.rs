@@ -83,6 +83,14 @@ impl MountSession {
         py.detach(|| self.session.decisions_json())
     }
 
+    fn rules_json(&self, py: Python<'_>) -> String {
+        py.detach(|| self.session.rules_json())
+    }
+
+    fn explain_json(&self, py: Python<'_>, path: Vec<u8>) -> Option<String> {
+        py.detach(|| self.session.explain_json(&path))
+    }
+
     fn metrics_text(&self, py: Python<'_>) -> String {
         py.detach(|| self.session.metrics_text())
     }

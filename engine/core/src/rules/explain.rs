@@ -1,7 +1,7 @@
 //! Why a file is treated as it is: every rule, every condition with the actual value. Absent: layout for people.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::view::{NO_FILE, View};
 use super::{FACTS, FactSet, FactSource, LiveFacts, Rules, Verdict};
@@ -58,6 +58,23 @@ pub struct Explanation {
     pub decision: Decision,
     /// Every rule of the plan, in its order.
     pub rules: Vec<RuleReport>,
+}
+
+impl Explanation {
+    /// As `test-rules` and `explain` print it for a file: facts, rules, the rule that set each parameter, actions.
+    pub fn entry(&self) -> Map<String, Value> {
+        let origin = self.decision.winners.iter().map(|winner| {
+            let parameter = format!("{}.{}", winner.action, winner.parameter);
+            (parameter, Value::from(self.rules[winner.rule].id.clone()))
+        });
+        let origin: Map<_, _> = origin.collect();
+        Map::from_iter([
+            ("facts".to_owned(), Value::from(self.facts.clone())),
+            ("rules".to_owned(), json!(self.rules)),
+            ("origin".to_owned(), origin.into()),
+            ("action".to_owned(), self.decision.actions()),
+        ])
+    }
 }
 
 impl Rules {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use mlopt_core::{Decision, FileFacts, Version};
+use mlopt_core::{FileFacts, Version};
 use serde_json::{Map, Value, json};
 
 use super::Question;
@@ -190,20 +190,6 @@ fn explain(question: &Question, seen: &Seen) -> Value {
     let explanation = question.rules.explain(&facts, &observed.live, &question.around);
     entry.insert("reads".into(), observed.reads.into());
     entry.insert("read_bytes".into(), observed.bytes.into());
-    entry.insert("facts".into(), explanation.facts.into());
-    entry.insert("rules".into(), json!(explanation.rules));
-    entry.insert("origin".into(), origin(question, &explanation.decision));
-    let decision = explanation.decision;
-    entry.insert("action".into(), decision.actions());
+    entry.extend(explanation.entry());
     entry.into()
-}
-
-/// Which rule set each parameter.
-fn origin(question: &Question, decision: &Decision) -> Value {
-    let winners = decision.winners.iter();
-    let named = winners.map(|winner| {
-        let parameter = format!("{}.{}", winner.action, winner.parameter);
-        (parameter, Value::from(question.ids[winner.rule].clone()))
-    });
-    named.collect::<Map<_, _>>().into()
 }
