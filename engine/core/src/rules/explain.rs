@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::strongest::Strongest;
 use super::view::{NO_FILE, View};
 use super::{FACTS, FactSet, FactSource, LiveFacts, Rules, Verdict};
-use crate::action::{AppliedRule, Decision};
+use crate::action::Decision;
 use crate::{FileFacts, Match};
 
 /// One condition and what it found.
@@ -118,11 +119,11 @@ impl Rules {
     pub fn explain(&self, file: &FileFacts, live: &LiveFacts, around: &FactSet) -> Explanation {
         let view = View::new(file, live, around);
         let mut rules = Vec::with_capacity(self.rules.len());
-        let mut fired = Vec::new();
+        let mut strongest = Strongest::new(&self.rules, self.max_rules);
         for (index, (rule, spec)) in self.rules.iter().zip(&self.specs).enumerate() {
             let (score, fires) = rule.judge(|place| rule.conditions[place].verdict(&view) == Verdict::True);
             if fires {
-                fired.push(AppliedRule { rule: index, score });
+                strongest.add(index, score);
             }
             let conditions = rule.conditions.iter().zip(&spec.conditions);
             rules.push(RuleReport {
@@ -146,7 +147,7 @@ impl Rules {
                     .collect(),
             });
         }
-        let decision = self.compose(fired);
+        let decision = self.compose(strongest);
         for applied in &decision.applied {
             rules[applied.rule].applied = true;
         }

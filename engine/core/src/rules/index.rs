@@ -5,8 +5,8 @@
 //! written again, and scores come from the rule itself, so that they are the same bits.
 //!
 //! A rule's true conditions are bits of one word. Conditions that a table can answer set them; one that only its test
-//! can answer is asked at once where several rules share it, else only where its answer makes the rule fire. That is
-//! exact, since a rule that does not fire fires no sooner when fewer of its conditions hold.
+//! can answer is asked at once where several rules share it, else only where its answer can make the rule fire and be
+//! among the strongest. That is exact: a rule fires no sooner, and scores no more, when fewer of its conditions hold.
 
 use rustc_hash::FxHashMap;
 
@@ -107,26 +107,33 @@ impl Index {
         }
     }
 
+    /// The most that the score of a rule can be, if it can fire: with all conditions that were left open.
+    pub(super) fn best_score(&self, index: usize, rule: &Rule, mask: u64) -> Option<f64> {
+        let chance = &self.chances[index];
+        match chance.way {
+            Way::Table(fires) if fires >> (mask | chance.open) & 1 == 0 => None,
+            Way::Table(_) | Way::Mask => {
+                let (score, fires) = rule.judge(|place| has(mask | chance.open, place));
+                fires.then_some(score)
+            }
+            Way::Judge => Some(1.0),
+        }
+    }
+
     /// The score of a rule if it fires.
     pub(super) fn score(&self, index: usize, rule: &Rule, view: &View<'_>, mut mask: u64) -> Option<f64> {
         let chance = &self.chances[index];
         let holds = |place: usize| rule.conditions[place].verdict(view) == Verdict::True;
-        match chance.way {
-            Way::Judge => {
-                let (score, fires) = rule.judge(holds);
-                return fires.then_some(score);
-            }
-            Way::Table(fires) if fires >> (mask | chance.open) & 1 == 0 => return None,
-            Way::Mask if !rule.judge(|place| has(mask | chance.open, place)).1 => return None,
-            Way::Table(_) | Way::Mask => {}
-        }
         let mut open = chance.open;
         while open != 0 {
             let place = open.trailing_zeros() as usize;
             mask |= u64::from(holds(place)) << place;
             open &= open - 1;
         }
-        let (score, fires) = rule.judge(|place| has(mask, place));
+        let (score, fires) = match chance.way {
+            Way::Judge => rule.judge(holds),
+            Way::Table(_) | Way::Mask => rule.judge(|place| has(mask, place)),
+        };
         fires.then_some(score)
     }
 }

@@ -18,13 +18,13 @@ mod facts;
 mod index;
 mod number;
 mod operators;
+mod strongest;
 mod view;
-
-use std::cmp::Ordering;
 
 use condition::Condition;
 use index::Index;
 use serde_json::Value;
+use strongest::{Strongest, asking_order};
 use view::{NO_FILE, View};
 
 pub use condition::Verdict;
@@ -81,6 +81,8 @@ pub enum Reach {
 pub struct Rules {
     rules: Vec<Rule>,
     index: Index,
+    /// Places of the rules, the stronger first.
+    order: Vec<u32>,
     specs: Vec<RuleSpec>,
     max_rules: usize,
 }
@@ -95,6 +97,7 @@ impl Rules {
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
         Ok(Rules {
             index: Index::new(&rules, &plan.rules),
+            order: asking_order(&rules),
             rules,
             specs: plan.rules.clone(),
             max_rules: plan.max_rules as usize,
@@ -167,38 +170,31 @@ impl Rules {
             &mut many
         });
         self.index.mark(&self.rules, &view, masks);
-        let mut applied = Vec::new();
-        for ((index, rule), &mask) in self.rules.iter().enumerate().zip(&*masks) {
-            if let Some(score) = self.index.score(index, rule, &view, mask) {
-                applied.push(AppliedRule { rule: index, score });
+        let mut strongest = Strongest::new(&self.rules, self.max_rules);
+        for &place in &self.order {
+            let place = place as usize;
+            let Some(best) = self.index.best_score(place, &self.rules[place], masks[place]) else {
+                continue;
+            };
+            if !strongest.can_enter(place, 1.0) {
+                break; // nor can any that comes after it
+            }
+            if strongest.can_enter(place, best)
+                && let Some(score) = self.index.score(place, &self.rules[place], &view, masks[place])
+            {
+                strongest.add(place, score);
             }
         }
-        self.compose(applied)
+        self.compose(strongest)
     }
 
-    fn compose(&self, mut applied: Vec<AppliedRule>) -> Decision {
-        if applied.len() > self.max_rules {
-            if let Some(last) = self.max_rules.checked_sub(1) {
-                applied.select_nth_unstable_by(last, |a, b| self.stronger_first(a, b));
-            }
-            applied.truncate(self.max_rules);
-        }
-        applied.sort_unstable_by(|a, b| self.stronger_first(a, b));
+    fn compose(&self, strongest: Strongest<'_>) -> Decision {
+        let applied = strongest.finish();
         let mut composed = Composed::default();
         for &AppliedRule { rule, .. } in &applied {
             self.rules[rule].patch.apply(rule, &mut composed);
         }
         composed.finish(applied)
-    }
-
-    fn stronger_first(&self, a: &AppliedRule, b: &AppliedRule) -> Ordering {
-        let (left, right) = (&self.rules[a.rule], &self.rules[b.rule]);
-        (right.priority * b.score)
-            .total_cmp(&(left.priority * a.score))
-            .then(right.priority.total_cmp(&left.priority))
-            .then(b.score.total_cmp(&a.score))
-            .then(left.order.cmp(&right.order))
-            .then_with(|| left.id.cmp(&right.id))
     }
 }
 
