@@ -17,6 +17,8 @@ from traces.workload import Workload
 
 #: A recipe must save at least this share of the epoch, or a mount is not worth its trouble.
 WORTHWHILE_RATIO = 0.01
+#: And this share under each seed.
+SEED_RATIO = WORTHWHILE_RATIO / 2
 #: And be at most this much slower than any alternative: what medians over seeds are stable to.
 TIE_RATIO = 0.01
 
@@ -214,12 +216,15 @@ def refuse_if_it_loses(verdict: Verdict, world: World, *, once: bool) -> None:
     Raises
     ------
     RefusedError
-        When it saves less than 1 % against the source as it is, or nothing under some seed, or another
-        alternative is faster.
+        When it saves less than 1 % against the source as it is, or next to nothing under some seed, or
+        another alternative is faster.
     """
     tuned, source = verdict.row(TUNED), verdict.row("source")
     # What is drawn for the job under a seed is the same in both rows: a gain that one seed lacks is chance.
-    is_chance = any(ours >= theirs for ours, theirs in zip(tuned.by_seed_s, source.by_seed_s, strict=True))
+    is_chance = any(
+        ours >= theirs * (1 - SEED_RATIO)
+        for ours, theirs in zip(tuned.by_seed_s, source.by_seed_s, strict=True)
+    )
     is_little = tuned.saved_ratio < WORTHWHILE_RATIO
     if is_little or is_chance:
         raise RefusedError(

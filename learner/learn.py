@@ -205,6 +205,11 @@ def assumed(request: Request) -> list[str]:
                 f"{run.name}: the job reads its data once; learned from its earlier reads, judged on the "
                 "later ones."
             )
+        if run.is_single:
+            said.append(
+                f"{run.name}: the job has no epochs and reads data again; learned from all of it and judged "
+                "on the same, as nothing could be held out."
+            )
     return said
 
 
@@ -213,6 +218,8 @@ def _description(request: Request) -> str:
     memory = size_text(request.world.memory_bytes)
     if request.runs[0].once:
         return f"For a job that reads its data once, with {memory} of memory."
+    if request.runs[0].is_single:
+        return f"For a job without epochs that reads data again, with {memory} of memory."
     return f"For a job recorded over {epochs} epochs, with {memory} of memory."
 
 
@@ -220,7 +227,7 @@ def _header(request: Request, tuned: Tuned, verdict: Verdict, assumptions: Seque
     world, storage = request.world, request.world.storage
     row, source = verdict.row(TUNED), verdict.row("source")
     working_set = max(run.whole.working_set_bytes for run in request.runs)
-    unit = "quarter of the job" if request.runs[0].once else "epoch"
+    judged = request.runs[0].judged
     lines = ["", "From:"]
     lines += [f"  trace sha256 {run.sha256}, {run.recorded_epochs} recorded epochs" for run in request.runs]
     lines += [
@@ -237,7 +244,7 @@ def _header(request: Request, tuned: Tuned, verdict: Verdict, assumptions: Seque
     lines += [
         "",
         "Expects:",
-        f"  working set {size_text(working_set)}; held-out {unit} {row.epoch_s:.3f} s, "
+        f"  working set {size_text(working_set)}; held-out {judged} {row.epoch_s:.3f} s, "
         f"{row.saved_ratio:.1%} less than the source as it is ({source.epoch_s:.3f} s)",
     ]
     for other in verdict.rows:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 from joblib import Parallel, delayed
 
-from learner.treatments import Choice
+from learner.treatments import BLOCK_BYTES, Choice
 
 #: Steps taken at most; the grid leaves few.
 MAX_STEPS = 8
 #: A step must shorten the epochs by this share.
 LEAST_GAIN = 0.002
 MAX_DEPTH = 256
+#: Smaller blocks cost the storage more requests than any column saves.
+LEAST_BLOCK_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,14 @@ def _choices(choice: Choice) -> Iterator[Choice]:
         for depth in (choice.stream_depth // 2, choice.stream_depth * 2):
             if 1 <= depth <= MAX_DEPTH:
                 yield replace(choice, stream_depth=depth)
+    if choice.inside_bytes:
+        for window in (choice.inside_bytes // 2, choice.inside_bytes * 2):
+            if window >= 1 << 20:
+                yield replace(choice, inside_bytes=window)
+    if choice.block_bytes:
+        for block in (choice.block_bytes // 2, choice.block_bytes * 2):
+            if LEAST_BLOCK_BYTES <= block < BLOCK_BYTES:
+                yield replace(choice, block_bytes=block)
     if choice.window_bytes:
         for window in (choice.window_bytes // 2, choice.window_bytes * 2):
             if window >= 1 << 20:

@@ -39,6 +39,8 @@ class Run:
         Epochs in the trace.
     assumed_epochs : int
         Epochs that were made from the recorded ones.
+    reads_again : bool
+        Whether a noticeable share of the bytes is read more than once.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Run:
     training: Workload
     recorded_epochs: int
     assumed_epochs: int
+    reads_again: bool
 
     @property
     def epochs(self) -> int:
@@ -57,7 +60,19 @@ class Run:
     @property
     def once(self) -> bool:
         """Whether the job reads its data once."""
-        return self.epochs == 1
+        return self.epochs == 1 and not self.reads_again
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the job has no epochs and reads data again: nothing of it is like what is left of it."""
+        return self.epochs == 1 and self.reads_again
+
+    @property
+    def judged(self) -> str:
+        """What judges, in words."""
+        if self.once:
+            return "last quarter of the job"
+        return "whole job" if self.is_single else "epoch"
 
 
 def make_run(
@@ -65,8 +80,9 @@ def make_run(
 ) -> Run:
     """Cut a recorded job into training and hold-out.
 
-    With fewer than four epochs the missing ones are made from the recorded. One epoch in which nothing is
-    read again is taken for a job that reads its data once, unless `assumed_epochs` says otherwise.
+    With two or three epochs the missing ones are made from the recorded. One epoch is taken for what it is,
+    unless `assumed_epochs` says otherwise: a job that reads its data once, or one that reads it again without
+    epochs, such as processes that load one model.
 
     Parameters
     ----------
@@ -110,13 +126,18 @@ def make_run(
             do=f"Give {MIN_EPOCHS} or more, or 1 for a job that reads its data once",
             code="too-few-epochs",
         )
-    once = recorded == 1 and (assumed_epochs == 1 or (assumed_epochs is None and not _reads_again(workload)))
-    if once:
+    if recorded == 1 and assumed_epochs is None and _reads_again(workload):
+        # loads of a model: the first are cold and the later ones warm, so no part can stand for another
+        return Run(name, sha256, workload, workload, workload, 1, 0, reads_again=True)
+    if recorded == 1 and assumed_epochs in (None, 1):
         part = first_part(workload, TRAINING_SHARE)
-        return Run(name, sha256, workload, workload, part if len(part.op) else workload, 1, 0)
+        return Run(
+            name, sha256, workload, workload, part if len(part.op) else workload, 1, 0, reads_again=False
+        )
     target = max(recorded, MIN_EPOCHS if assumed_epochs is None else assumed_epochs)
     whole = workload if target == recorded else assume_epochs(workload, target, seed)
-    return Run(name, sha256, workload, whole, first_epochs(whole, target - 1), recorded, target - recorded)
+    training = first_epochs(whole, target - 1)
+    return Run(name, sha256, workload, whole, training, recorded, target - recorded, reads_again=True)
 
 
 def _reads_again(workload: Workload) -> bool:

@@ -266,9 +266,8 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
     from learner.holdout import UNCHANGING
     from learner.learn import HINT
 
-    once = request.runs[0].once
-    unit = "part" if once else "epoch"
-    judged = "last quarter of the job" if once else "epoch"
+    judged = request.runs[0].judged
+    unit = {"epoch": "epoch", "whole job": "job"}.get(judged, "part")
     table = Table(title=f"On the held-out {judged}, memory {format_size(request.world.memory_bytes)}")
     for heading, justify in (
         ("", "left"),

@@ -21,6 +21,7 @@ from simulator.storage import StorageModel
 
 # the demo's source: 5 ms, 60 MB/s, 16 requests at once
 SLOW = StorageModel("slow", 5e6, 0.2, 5e6, 60e6, 60e6, 16, request_bytes=1 << 17)
+OBJECTS = StorageModel("objects", 30e6, 0.1, 30e6, 200e6, 200e6, 32, request_bytes=1 << 17)
 FAST = StorageModel("fast", 1e4, 0.0, 1e4, 5e9, 5e9, 64)
 
 
@@ -125,6 +126,35 @@ def test_a_job_that_reads_once_streams_and_keeps_nothing(make_job, group) -> Non
     assert actions
     assert learned.verdict.row("tuned").saved_ratio > 0.01
     assert "reads its data once" in learned.text
+
+
+def test_shards_with_room_for_half_beat_all_that_ships(make_job, group) -> None:
+    job = make_job([group("train-{:02}.tfrecord", 12, 4 << 20, read_bytes=1 << 16)], epochs=3)
+    learned = learn(request(job, memory=24 << 20, storage=OBJECTS), silent)
+    tuned = learned.verdict.row("tuned").epoch_s
+    assert tuned <= 0.7 * learned.verdict.row("source").epoch_s
+    assert tuned <= 1.01 * learned.verdict.row("default").epoch_s
+    (rule,) = learned.document["rules"]
+    assert {action["type"] for action in rule["actions"]} & {"prefetch", "stream"}
+
+
+def test_a_model_that_is_loaded_again_and_again_gets_a_rule(make_job, group) -> None:
+    job = make_job([group("model-{}.safetensors", 3, 8 << 20)], epochs=4)
+    job.epoch[:] = 0
+    job = replace(job, epoch_seconds=job.epoch_seconds[:1], epoch_tail_cpu_ns=job.epoch_tail_cpu_ns[:1])
+    learned = learn(request(job, memory=24 << 20, storage=OBJECTS), silent)
+    assert learned.verdict.row("tuned").saved_ratio > 0.3
+    assert "the job has no epochs and reads data again" in learned.text
+    assert any(action["type"] == "cache" for rule in learned.document["rules"] for action in rule["actions"])
+
+
+def test_columns_of_tables_get_small_blocks(make_job, group) -> None:
+    job = make_job([group("part-{}.parquet", 8, 8 << 20, read_bytes=2 << 20)], epochs=4)
+    job.length[job.length > 0] = 100_000
+    learned = learn(request(job, memory=16 << 20), silent)
+    assert learned.document["settings"]["block_size"] in ("64KiB", "128KiB", "256KiB", "512KiB")
+    assert learned.document["rules"]
+    assert learned.verdict.row("tuned").epoch_s <= 0.5 * learned.verdict.row("source").epoch_s
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,16 @@ def test_steps_stay_within_the_budget_and_leave_the_start() -> None:
     assert (("checks", 20), ("images", 80)) in [setting.held for setting in found]
 
 
+def test_blocks_are_made_smaller_and_larger_within_reason() -> None:
+    def blocks(size: int) -> set[int]:
+        start = Setting(Choice(block_bytes=size << 10), START.held)
+        return {setting.choice.block_bytes >> 10 for setting in neighbours(start, LIMITS)} - {size}
+
+    assert blocks(256) == {128, 512}
+    assert blocks(64) == {128}
+    assert blocks(0) == set()
+
+
 def test_a_class_held_whole_can_be_given_up() -> None:
     start = Setting(Choice(), (("checks", 20), ("images", 80)))
     held = [setting.held for setting in neighbours(start, LIMITS)]

@@ -40,6 +40,15 @@ def test_one_epoch_without_rereads_is_data_read_once(make_job, group) -> None:
     assert len(run.whole.files.path) - len(run.training.files.path) >= 5
 
 
+def test_one_epoch_with_rereads_trains_and_judges_as_a_whole(make_job, group) -> None:
+    job = make_job([group(*ONCE)], epochs=3)
+    job.epoch[:] = 0
+    run = make_run(job, name="a", sha256="")
+    assert (run.once, run.is_single, run.assumed_epochs, run.judged) == (False, True, 0, "whole job")
+    assert run.whole is job
+    assert run.training is job
+
+
 def test_a_trace_without_reads_is_refused_with_what_to_do(make_job, group) -> None:
     job = make_job([group(*ONCE)], epochs=1)
     job.op[:] = 0

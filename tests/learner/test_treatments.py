@@ -4,7 +4,7 @@ import pytest
 
 from learner.classes import classify
 from learner.features import file_features
-from learner.treatments import Choice, grid, held_bytes, make_budget, treatments
+from learner.treatments import Choice, Treatment, grid, held_bytes, make_budget, treatments
 from simulator.storage import StorageModel
 
 STORAGE = StorageModel("slow", 5e6, 0.2, 5e6, 60e6, 60e6, 16)
@@ -71,12 +71,30 @@ def test_shards_held_in_part_are_read_ahead_inside(make_job, group) -> None:
     need = held_bytes(table, shards)
     budget = make_budget(need // 2, table, n_workers=2)
     situation = {"budget": budget, "needs": {shards.name: need}, "held": {shards.name: budget.usable_bytes}}
-    inside = [choice for choice in grid(STORAGE, partly_held=classes, streamed=[]) if choice.inside_bytes]
-    assert inside
+    inside = [choice for choice in grid(STORAGE, partly_held=classes, streamed=[]) if choice.inside]
+    modes = set()
     for choice in inside:
         made = treatments(choice, classes=classes, **situation)
         check_fits(made, budget)
         (treatment,) = made
-        assert (treatment.policy, treatment.mode) == ("pinned", "sequential")
-        assert treatment.window_bytes == choice.inside_bytes
-        assert treatment.stage_share > 0
+        assert treatment.mode == choice.inside
+        assert (treatment.policy is None) == (choice.stage_ratio == 1)
+        modes.add((treatment.policy, treatment.mode, treatment.stays))
+    assert {
+        ("pinned", "sequential", False),
+        ("pinned", "stream", True),
+        ("lru", "whole_file", False),
+    } <= modes
+
+
+def test_blocks_that_stay_behind_a_stream_are_said_in_the_recipe(situation) -> None:
+    archive = next(target for target in situation["classes"] if target.name == "archive-bin")
+    (action,) = Treatment(archive, mode="stream", depth=8, window_bytes=8 << 20, stays=True).actions()
+    assert action["parameters"] == {"chunk_bytes": "1024KiB", "streams": 8, "drop_behind": False}
+
+
+@pytest.mark.parametrize(("size", "tried"), [(200_000, False), (6 << 20, True)])
+def test_small_blocks_are_tried_where_files_have_several(size: int, tried: bool, make_job, group) -> None:
+    classes = classify(file_features([make_job([group("t/{:02}.parquet", 20, size)], epochs=3)]))
+    blocks = {choice.block_bytes for choice in grid(STORAGE, partly_held=classes, streamed=[])}
+    assert blocks == ({0, 256 << 10} if tried else {0})
