@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from mlopt_cli.main import COMMANDS, build_app
 from mlopt_engine import registry
 from recipes.actions import ACTIONS
 from recipes.actions.base import ActionType, Parameter
+from recipes.codes import CODES, Code
+from recipes.glossary import lookup
 from recipes.settings import settings_page
 from recipes.vocabulary import CONDITION_TYPES
 
 REFERENCE = Path(__file__).parent / "reference"
 Entry = dict[str, Any]
+#: Columns of a command's help, whatever the terminal that remakes the page.
+WIDTH = 100
 
 
 def table(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
@@ -156,18 +164,89 @@ def words(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def findings() -> Iterator[str]:
+    """Describe every finding code."""
+    yield "What `mlopt validate` and every command that reads recipes can find. An error keeps a recipe from"
+    yield "being used, a warning does not; `--strict` counts warnings too. `mlopt explain CODE` says the same"
+    yield "in the terminal. Each example gives its finding: the tests run them."
+    yield ""
+    yield from table(
+        ("code", "severity", "says"),
+        ((f"[{code.name}](#{code.name.lower()})", code.severity, code.title) for code in CODES.values()),
+    )
+    yield ""
+    for code in CODES.values():
+        yield from finding(code)
+
+
+def finding(code: Code) -> Iterator[str]:
+    """Describe one code as ``mlopt explain`` does."""
+    (entry,) = lookup(code.name)
+    yield from (
+        f"## {code.name}",
+        "",
+        f"**{entry.summary}** {code.meaning}",
+        "",
+        f"What to do: {code.do}",
+        "",
+    )
+    if code.reported_by != "mlopt validate":
+        yield from (f"Reported by `{code.reported_by}`.", "")
+    if example := entry.details.get("example"):
+        beside = [
+            *(f"--set {flag}" for flag in code.flags),
+            *(f"--framework {name}" for name in code.frameworks),
+        ]
+        said = f"`{code.file}`" + (f" with `{' '.join(beside)}`" if beside else "")
+        language = "json" if code.file.endswith(".json") else "yaml"
+        yield from (f"{said}:", "", f"```{language}", *example, "```", "")
+    for name, text in code.layers:
+        yield from (f"Beside it in `--config-dir`, `{name}`:", "", "```yaml", *text.splitlines(), "```", "")
+
+
+def commands() -> Iterator[str]:
+    """Show the help of every command."""
+    yield "What `mlopt COMMAND --help` prints, for every command."
+    yield ""
+    rows = ((f"[`{command.name}`](#mlopt-{command.name})", command.summary) for command in COMMANDS)
+    yield from table(("command", "does"), rows)
+    yield ""
+    for command in COMMANDS:
+        yield from command_help((command.name,))
+        for verb in getattr(importlib.import_module(command.module), "VERBS", {}):
+            yield from command_help((command.name, verb))
+
+
+def command_help(words: tuple[str, ...]) -> Iterator[str]:
+    """Show the help of one command or verb."""
+    group: Any = typer.main.get_command(build_app(words[0]))
+    context = group.make_context("mlopt", [], resilient_parsing=True)
+    for word in words:
+        group = group.get_command(context, word)
+        context = type(context)(group, info_name=word, parent=context, terminal_width=WIDTH)
+    lines = (line.rstrip() for line in group.get_help(context).splitlines())
+    yield from (f"{'#' * (1 + len(words))} mlopt {' '.join(words)}", "", "```text", *lines, "```", "")
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "actions": actions,
     "policies": policies,
     "prefetchers": prefetchers,
     "operators": operators,
     "facts": facts,
+    "findings": findings,
+    "commands": commands,
 }
+
+
+#: What pages are made from that are not the engine's.
+SOURCES = {"findings": "the catalogue of codes (`recipes/codes`)", "commands": "the commands' own help"}
 
 
 def page(name: str) -> str:
     """Make one page."""
-    head = [f"# {name.capitalize()}", "", "Made from the engine's registry by `make docs`; do not edit.", ""]
+    source = SOURCES.get(name, "the engine's registry")
+    head = [f"# {name.capitalize()}", "", f"Made from {source} by `make docs`; do not edit.", ""]
     return "\n".join([*head, *PAGES[name]()]).rstrip("\n") + "\n"
 
 

@@ -127,11 +127,29 @@ def _facts() -> Iterator[Entry]:
         yield Entry("fact", listed["name"], listed["summary"], details)
 
 
+def _conditions() -> Iterator[Entry]:
+    said = {listed["name"]: listed["summary"] for listed in registry()["facts"]}
+    for kind, properties in CONDITION_TYPES.items():
+        meanings = {written: f"{fact}: {said[fact].rstrip('.')}" for written, fact in properties.items()}
+        yield Entry("condition", kind, f"Asks about {_SUBJECTS[kind]}.", {"properties": meanings})
+
+
+_SUBJECTS = {
+    "file_context": "a file",
+    "file_pattern": "a file, by its path, name or extension",
+    "access_pattern": "how a file is read",
+    "workload_context": "the job",
+    "workload_type": "the job",
+    "system_context": "the machine",
+}
+
+
 # Plural, as in 'mlopt explain actions', to what lists the entries.
 KINDS: dict[str, Callable[[], Iterator[Entry]]] = {
     "codes": _codes,
     "rules": rule_entries,
     "templates": template_entries,
+    "conditions": _conditions,
     "actions": _actions,
     "policies": functools.partial(_registered, "policy", "policies"),
     "prefetchers": functools.partial(_registered, "prefetcher", "prefetchers"),

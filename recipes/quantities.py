@@ -80,7 +80,7 @@ def parse_duration_ns(value: object) -> int:
     """
     if value == "immutable":
         return FOREVER_NS
-    return _parse(value, _DURATIONS, "a duration such as 60s or 5ms", bare=10**9)
+    return _parse(value, _DURATIONS, "a duration such as 60s, 10min or 5ms", bare=10**9)
 
 
 def parse_rate_bytes_per_s(value: object) -> int:

@@ -1,8 +1,13 @@
 """What holds for every test: none fails for being slow, Ctrl-C works also in the background."""
 
 import signal
+import sys
+from pathlib import Path
 
 from hypothesis import settings
+
+# In importlib mode a test folder is no place to import from by itself.
+sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile("mlopt", deadline=None)
 settings.load_profile("mlopt")

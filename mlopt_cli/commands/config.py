@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from recipes import Recipe
 
 
+#: Longer values push what follows to the right, in their line only.
+WIDEST_VALUE = 48
+
+
 class Action(StrEnum):
     """What to do."""
 
@@ -74,7 +78,8 @@ def _validate(recipe: str | None, layers: LayerOptions, *, as_json: bool) -> int
         findings, verdict = resolved.warnings, f"ok, {_rules_apply(resolved)}"
     except RecipeError as error:
         findings = error.findings
-        verdict = f"not usable, {sum(each.severity == 'error' for each in findings)} errors"
+        errors = sum(each.severity == "error" for each in findings)
+        verdict = f"not usable, {errors} error{'' if errors == 1 else 's'}"
     usable = all(finding.severity == "warning" for finding in findings)
     report = Report(
         "config",
@@ -100,17 +105,17 @@ def _row(key: str, value: Any, origins: tuple[Any, ...], applied: set[str]) -> d
 
 
 def _render(console: Console, recipe: Recipe, rows: list[dict[str, Any]], *, origin: bool) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, show_header=False)
+    console.print(f"{recipe.name}: {_rules_apply(recipe)}", markup=False)
+    key_width = max((len(row["key"]) for row in rows), default=0)
+    value_width = min(WIDEST_VALUE, max((len(_shown(row)) for row in rows), default=0))
     for row in rows:
-        words = [row["key"], _shown(row)]
+        line = f"{row['key']:{key_width}}  {_shown(row):{value_width}}"
         if origin:
-            words.append(_place(row["origin"]))
-            words.append("".join(f"replaces {_place(each)}; " for each in row["replaced"])[:-2])
-        table.add_row(*words)
-    console.print(f"{recipe.name}: {_rules_apply(recipe)}")
-    console.print(table)
+            replaced = "; ".join(f"replaces {_place(each)}" for each in row["replaced"])
+            line += f"  {_place(row['origin'])}{'  ' if replaced else ''}{replaced}"
+        console.print(
+            line.rstrip(), markup=False, soft_wrap=True
+        )  # one line a key: for grep, and to click on places
 
 
 def _rules_apply(recipe: Recipe) -> str:

@@ -1,52 +1,16 @@
 """The example of a plugin in a package of its own: installed as a wheel, found by its entry point."""
 
-import base64
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import tomllib
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from example_wheel import install
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom-framework"
-
-
-def build_wheel(project: Path, folder: Path) -> Path:
-    """Pack a pure package as a build tool would: no build backend is among the development tools."""
-    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    stem = f"{settings['name'].replace('-', '_')}-{settings['version']}"
-    info = f"{stem}.dist-info"
-    source = project / "src"
-    files = {
-        str(path.relative_to(source)): path.read_bytes()
-        for path in sorted(source.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    points = "".join(
-        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in entries.items())
-        for group, entries in settings["entry-points"].items()
-    )
-    head = f"Metadata-Version: 2.1\nName: {settings['name']}\nVersion: {settings['version']}\n"
-    requires = "".join(f"Requires-Dist: {each}\n" for each in settings["dependencies"])
-    files[f"{info}/METADATA"] = (head + requires).encode()
-    files[f"{info}/WHEEL"] = (
-        b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    )
-    files[f"{info}/entry_points.txt"] = points.encode()
-    wheel = folder / f"{stem}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        record = ""
-        for name, content in files.items():
-            archive.writestr(name, content)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            record += f"{name},sha256={digest},{len(content)}\n"
-        archive.writestr(f"{info}/RECORD", record + f"{info}/RECORD,,\n")
-    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +18,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Install the example by pip into a folder of its own, and put that on the path."""
     folder = tmp_path_factory.mktemp("installed")
     target = folder / "site"
-    words = ["install", "--quiet", "--target", str(target), "--no-deps", "--no-index"]
-    words += ["--disable-pip-version-check", "--root-user-action", "ignore"]
-    wheel = build_wheel(EXAMPLE, folder)
-    subprocess.run([sys.executable, "-m", "pip", *words, str(wheel)], check=True, timeout=120)
+    install(EXAMPLE, target)
     assert (target / "mlopt_shardpack" / "rules.yaml").exists()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MLOPT_")}
     return clean | {"PYTHONPATH": str(target), "PYTHONDONTWRITEBYTECODE": "1"}
