@@ -1,4 +1,7 @@
-"""Write ``docs/COMPATIBILITY.md`` from what the code registers; ``--check`` fails when the page is stale."""
+"""Write ``docs/COMPATIBILITY.md`` from what the code registers, and the page of behaviours.
+
+With ``--check`` it fails when one of them is stale.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from docs import behaviours
 from docs.claims import ENFORCED, of_actions, of_facts, of_meaning, of_settings, of_word, shown_by
 from mlopt_cli.commands.recipe import VERBS
 from mlopt_cli.main import COMMANDS
@@ -284,7 +288,8 @@ def page() -> str:
         "generated from what the code registers (`python -m docs.compatibility`): whether a word or a value",
         "has an effect is what the engine's registry says of the parameters that it becomes. *Enforced*:",
         "mount and simulator do it. *Advisory*: it loads, is shown, and is named in one warning. How to",
-        "follow the ancestor's README here: [from the ancestor](guide/from_the_ancestor.md).",
+        "follow the ancestor's README here: [from the ancestor](guide/from_the_ancestor.md). What its tests",
+        "ask for, and the test that shows each behaviour here: [behaviours](reference/behaviours.md).",
         "",
         "## What it promised",
         "",
@@ -319,15 +324,15 @@ def page() -> str:
 
 
 def main(words: list[str]) -> int:
-    """Write the page, or compare it."""
-    text = page()
-    if words != ["--check"]:
-        PAGE.write_text(text)
-        return 0
-    if PAGE.exists() and PAGE.read_text() == text:
-        return 0
-    sys.stderr.write("docs/COMPATIBILITY.md is stale: run 'make docs'\n")
-    return 1
+    """Write the pages, or compare them."""
+    stale = False
+    for file, text in ((PAGE, page()), (behaviours.PAGE, behaviours.page())):
+        if words != ["--check"]:
+            file.write_text(text)
+        elif not file.exists() or file.read_text() != text:
+            stale = True
+            sys.stderr.write(f"docs/{file.relative_to(PAGE.parent)} is stale: run 'make docs'\n")
+    return int(stale)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import pytest
 
+from docs import behaviours
 from docs.claims import ENFORCED, absent, of_actions, of_meaning, of_word, shown_by
 from docs.compatibility import PAGE, main, page
 from recipes.actions import ACTIONS
@@ -14,6 +15,16 @@ def test_the_page_is_what_the_code_registers(capsys: pytest.CaptureFixture[str])
     assert PAGE.read_text() == page()
     assert main(["--check"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_every_behaviour_names_tests_that_exist_or_a_reason() -> None:
+    assert absent(behaviours.named_tests()) == []
+    assert behaviours.PAGE.read_text() == behaviours.page()
+    rows = [row for section in behaviours.SECTIONS.values() for row in section]
+    assert [row.asks for row in rows if not row.tests and not row.instead] == []
+    assert len({row.asks for row in rows}) == len(rows) > 50
+    # most of them hold here: a page of excuses would be none
+    assert sum(bool(row.tests) for row in rows) / len(rows) > 0.9
 
 
 def test_every_word_parameter_property_and_setting_has_its_row() -> None:

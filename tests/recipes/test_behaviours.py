@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import recipes
-from mlopt_engine import Rules
+from mlopt_engine import Rules, detect
 from recipes import RecipeError
 
 DEFAULTS = Path(__file__).parent.parent / "data" / "upstream" / "defaults.yaml"
@@ -122,3 +122,46 @@ def test_what_is_mapped_is_never_dropped_behind_its_reader() -> None:
     )
     (action,) = recipes.loads(text).rules[0]["actions"]
     assert (action["type"], action["parameters"]["drop_behind"]) == ("stream", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "file_type"),
+    [
+        ("run/training.log", "log"),
+        ("documents/readme.txt", "unknown"),
+        ("configs/config.json", "config"),
+        ("m/model.safetensors.index.json", "index"),
+        ("m/MODEL.PT", "model"),
+        ("m/model.pth", "model"),
+        ("d/train.csv", "dataset"),
+        ("configs/a.yaml", "config"),
+        ("d/shard-00001.tar", "dataset"),
+        ("weights/x.gguf", "model"),
+        ("src/blog.py", "unknown"),
+        ("testing/a.md", "unknown"),
+        ("database/main.go", "unknown"),
+        # a folder's word says nothing of a file: the ancestor took this for a data set
+        ("datasets/train/file.bin", "unknown"),
+    ],
+)
+def test_names_tell_the_type_and_folder_words_do_not(path: str, file_type: str) -> None:
+    assert detect(path).type == file_type
+
+
+def test_a_batch_size_that_is_known_brings_the_actions_of_its_rule() -> None:
+    recipe = recipes.load(str(DEFAULTS))
+    rules = Rules(recipes.compile_plan(recipe, memory_bytes=1 << 30).json)
+    ids = [rule["id"] for rule in recipe.rules]
+    decision = json.loads(rules.decide(b"d/a.csv", 1 << 20, None, json.dumps({"access.batch_size": 32})))
+    scores = {ids[each["rule"]]: each["score"] for each in decision["applied"]}
+    assert scores["dataset_batch_optimize"] == 1.0
+    assert decision["prefetch"]["mode"] == "epoch_set"  # its shuffle buffer says that the order is not known
+    assert decision["prefetch"]["depth"] == 4
+
+
+def test_each_action_of_a_rule_has_a_type_and_its_parameters() -> None:
+    for rule in recipes.load(str(DEFAULTS)).rules:
+        assert rule["actions"]
+        for action in rule["actions"]:
+            assert action["type"] in {"cache", "prefetch", "stream", "coordinate", "compress", "prioritize"}
+            assert isinstance(action["parameters"], dict)

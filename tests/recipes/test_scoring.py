@@ -3,6 +3,7 @@
 import fnmatch
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -290,6 +291,86 @@ def test_operators(condition: str, path: bytes, size: int, expected: str) -> Non
     rules = rules_of(f"{{type: file_context, {condition}}}")
     condition_report = json.loads(rules.explain(path, size))["rules"][0]["conditions"][0]
     assert condition_report["verdict"] == expected
+
+
+# --- the ancestor's eight operators on each type of value: an outcome or a finding, never a silent false ---
+
+SIZE, NAME = "file_context.size", "file_context.path"  # 8 and train/7.jpg
+NUMBERS = {"8": 0, "8.0": 0, "7.5": 1, "9.5": -1}  # how 8 compares with each
+TEXTS = {"train/7.jpg": True, "rain": False}  # equal to the path, and only within it
+
+
+def verdict_of(about: str, operator: str, value: str) -> str:
+    kind, name = about.split(".")
+    condition = f"{{type: {kind}, property: {name}, operator: {operator}, value: {value}}}"
+    try:
+        rules = rules_of(condition)
+    except recipes.RecipeError as refusal:
+        (code,) = {finding.code for finding in refusal.findings}
+        return code
+    explained = json.loads(rules.explain(b"train/7.jpg", 8))
+    return str(explained["rules"][0]["conditions"][0]["verdict"])
+
+
+COMPARED: dict[str, Callable[[int], bool]] = {
+    "equals": lambda sign: sign == 0,
+    "greater_than": lambda sign: sign > 0,
+    "less_than": lambda sign: sign < 0,
+    "greater_equal": lambda sign: sign >= 0,
+    "less_equal": lambda sign: sign <= 0,
+}
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+@pytest.mark.parametrize("operator", COMPARED)
+def test_numbers_compare_by_value_whether_int_or_float(operator: str, value: str) -> None:
+    expected = "true" if COMPARED[operator](NUMBERS[value]) else "false"
+    assert verdict_of(SIZE, operator, value) == expected
+    assert verdict_of(SIZE, operator, f"'{value}'") == expected  # as a text, as JSON writers have it
+
+
+@pytest.mark.parametrize("value", TEXTS)
+def test_texts_are_equal_contained_or_matched(value: str) -> None:
+    assert verdict_of(NAME, "equals", value) == ("true" if TEXTS[value] else "false")
+    assert verdict_of(NAME, "contains", value) == "true"
+    assert verdict_of(NAME, "matches", f"'^.{{0,9}}{value}'") == "true"
+    assert verdict_of(NAME, "matches", f"'{value}x'") == "false"
+
+
+def test_lists_hold_numbers_and_texts() -> None:
+    for value, expected in (
+        ("[7, 8]", "true"),
+        ("[7, 8.0]", "true"),
+        ("[7, '8']", "true"),
+        ("[7.5]", "false"),
+        ("[]", "false"),
+    ):
+        assert verdict_of(SIZE, "in", value) == expected
+    assert verdict_of(NAME, "in", "[a, train/7.jpg]") == "true"
+    assert verdict_of(NAME, "in", "[a, rain]") == "false"
+
+
+@pytest.mark.parametrize(
+    ("about", "operators", "value", "code"),
+    [
+        pytest.param(SIZE, ["contains", "matches"], "8", "MLO133", id="text operators on a number"),
+        pytest.param(NAME, ["greater_than", "less_than", "greater_equal", "less_equal"], "8", "MLO133",
+                     id="number operators on a text"),
+        pytest.param(SIZE, [*COMPARED], "[7, 8]", "MLO136", id="a list where one number is compared"),
+        pytest.param(NAME, ["equals", "contains"], "[a, b]", "MLO136", id="a list where one text is asked"),
+        pytest.param(NAME, ["equals", "contains"], "8", "MLO136", id="a number where a text is compared"),
+        pytest.param(NAME, ["matches"], "[a, b]", "MLO134", id="a list as regular expression"),
+        pytest.param(SIZE, ["in"], "8", "MLO136", id="a number where a list is asked for"),
+        pytest.param(NAME, ["in"], "rain", "MLO136", id="a text where a list is asked for"),
+        pytest.param(SIZE, [*COMPARED], "much", "MLO124", id="a word where a number is compared"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_a_finding(
+    about: str, operators: list[str], value: str, code: str
+) -> None:
+    assert {operator: verdict_of(about, operator, value) for operator in operators} == dict.fromkeys(
+        operators, code
+    )
 
 
 def test_none_takes_a_weaker_rules_treatment_away() -> None:

@@ -76,12 +76,12 @@ impl Prefetcher for Sequential {
         let is_next =
             read.offset <= cursor.next_offset + block_bytes && read.end + block_bytes > cursor.next_offset;
         if !is_next {
-            cursor.window = 0;
-            cursor.issued = 0;
-            cursor.target = 0;
-        } else if cursor.window == 0 {
+            (cursor.window, cursor.issued, cursor.target) = (0, 0, 0);
+        }
+        // a jump to the start is another pass, which begins as the first one did
+        if cursor.window == 0 && (is_next || read.offset == 0) {
             cursor.window = growth.start(FIRST_WINDOW_BLOCKS * block_bytes);
-        } else if block > cursor.block {
+        } else if is_next && block > cursor.block {
             cursor.window = growth.grown(cursor.window);
         }
         cursor.next_offset = read.end.max(if is_next { cursor.next_offset } else { 0 });
