@@ -160,6 +160,37 @@ def judge_holdout(
     return Verdict(tuple(rows), bounds)
 
 
+def holdout_seconds(
+    world: World, runs: Sequence[Run], documents: Mapping[str, Mapping[str, Any]], *, jobs: int = 1
+) -> dict[str, float]:
+    """Simulate the held-out part under several recipes.
+
+    Parameters
+    ----------
+    world : World
+        Where the job runs.
+    runs : sequence of Run
+        The runs.
+    documents : mapping of str to mapping
+        Recipes by name.
+    jobs : int
+        Simulations at once.
+
+    Returns
+    -------
+    dict of str to float
+        The mean over runs, by name [s].
+    """
+    tasks = [(name, run) for name in documents for run in runs]
+    parts = Parallel(n_jobs=jobs, prefer="threads")(
+        delayed(_held_out)(world, run, name, documents[name]) for name, run in tasks
+    )
+    return {
+        name: _mean([part.epoch_s for (n, _), part in zip(tasks, parts, strict=True) if n == name])
+        for name in documents
+    }
+
+
 @dataclass(frozen=True)
 class _Part:
     """The held-out part of one run under one alternative."""

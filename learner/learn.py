@@ -7,25 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import recipes
 from learner import emit
+from learner.contest import SEARCHED, Contest, Entrant, best_of
+from learner.evidence import FINAL_RUNG
+from learner.header import assumed, describe_job, header
 from learner.holdout import (
     TUNED,
     UNCHANGING,
     Verdict,
+    holdout_seconds,
     judge_holdout,
     nothing_helps,
     refuse_if_it_loses,
     what_else,
 )
 from learner.judge import World
-from learner.reasons import describe_class, size_text
+from learner.offers import offers
 from learner.runs import Run
+from learner.tried import Tried, contest_lines, search_lines, verdict_lines
 from learner.tune import Progress, Tuned, Tuner
 from mlopt_engine.errors import InvalidInputError, RefusedError
 
 #: What files that never change must save of the epoch to be worth a line.
 WORTH_SAYING = 0.02
-HINT = "If no file changes while mounted, set 'staleness: immutable' in the recipe's settings."
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,27 @@ class Learned:
         The same as plain values.
     tuned : Tuned
         How it came about.
+    rules : tuple of dict
+        The rules that apply, those of a template with its parameters in their places.
+    origin : str
+        ``searched``, or what ships and won.
+    tuned : Tuned
+        What the search found.
     verdict : Verdict
         The hold-out's table.
+    tried : tuple of Tried
+        Everything that was tried.
     assumptions : tuple of str
         What was assumed, for people.
     """
 
     text: str
     document: dict[str, Any]
+    rules: tuple[dict[str, Any], ...]
+    origin: str
     tuned: Tuned
     verdict: Verdict
+    tried: tuple[Tried, ...]
     assumptions: tuple[str, ...]
 
 
@@ -129,30 +145,70 @@ def learn(request: Request, progress: Progress = silent) -> Learned:
             do="Learn from them apart, or give --assume-epochs N for all",
         )
     tuner = Tuner(request.runs, request.world, seed=request.seed, jobs=request.jobs, progress=progress)
-    identity = request.runs[0].sha256[:8]
     tuned = tuner.learn(
-        name=f"learned-{identity}",
-        description=_description(request),
+        name=f"learned-{request.runs[0].sha256[:8]}",
+        description=describe_job(request),
         base=request.base if request.build_on_base else None,
     )
-    reads_once = True in once
-    if not tuned.document["rules"]:
-        raise RefusedError(
-            nothing_helps(reads_once), do=what_else(None, request.world, once=reads_once), code="no-gain"
-        )
+    entrants = _meet(request, tuner, tuned)
     progress("judging on the hold-out", 1, 1)
-    verdict = _judge(request, tuned)
-    refuse_if_it_loses(verdict, request.world, once=reads_once)
+    finalists = {each.name: each.document for each in entrants if each.is_finalist and each.training < 1.0}
+    seconds = holdout_seconds(request.world, request.runs, finalists, jobs=request.jobs)
+    winner = best_of(entrants, seconds) if seconds else None
+    source_s = tuner.evidence.source_cost(FINAL_RUNG).score
+    tried = [
+        *contest_lines(entrants, seconds, winner, source_s),
+        *search_lines(tuned.ranking, source_s),
+    ]
+    reads_once = True in once
+    if winner is None:
+        reason = nothing_helps(reads_once)
+        raise _refused(
+            RefusedError(reason, do=what_else(None, request.world, once=reads_once), code="no-gain"), tried
+        )
+    document = _named(winner, tuned)
+    verdict = _judge(request, document)
+    tried += verdict_lines(verdict, request.base_name, source_s)
+    try:
+        refuse_if_it_loses(verdict, request.world, once=reads_once)
+    except RefusedError as refusal:
+        raise _refused(refusal, tried) from None
     verdict = _without_small_print(verdict)
-    assumptions = tuple(assumed(request))
-    text = emit.render(tuned.document, _header(request, tuned, verdict, assumptions))
-    return Learned(text, tuned.document, tuned, verdict, assumptions)
+    text = emit.render(document, header(request, tuned, winner, verdict, tried))
+    rules = tuple(recipes.loads(text).effective["rules"])
+    return Learned(text, document, rules, winner.name, tuned, verdict, tuple(tried), tuple(assumed(request)))
 
 
-def _judge(request: Request, tuned: Tuned) -> Verdict:
+def _meet(request: Request, tuner: Tuner, tuned: Tuned) -> list[Entrant]:
+    """Let the searched recipe meet what ships; rules of a base that is built on are not to be lost."""
+    searched = []
+    if tuned.document["rules"]:
+        score = tuner.evidence.cost(tuned.document, FINAL_RUNG).score
+        searched = [Entrant(SEARCHED, SEARCHED, tuned.document, score)]
+    if request.build_on_base and request.base.get("rules"):
+        return searched
+    settings = request.base.get("settings", {}) if request.build_on_base else {}
+    contest = Contest(tuner.evidence, request.jobs, lambda: tuner.tick("comparing with what ships"))
+    return contest.meet(searched, list(offers(request.runs, settings, request.base_name)))
+
+
+def _named(winner: Entrant, tuned: Tuned) -> dict[str, Any]:
+    """Give what ships and won the learned recipe's name, and say where it comes from."""
+    if winner.offer is None:
+        return winner.document
+    described = f"{tuned.document['description']} Of all that was tried, {winner.name} is fastest."
+    named = {"name": tuned.document["name"], "description": described}
+    return {**winner.document, **named, "metadata": {"origin": winner.name}}
+
+
+def _refused(refusal: RefusedError, tried: Sequence[Tried]) -> RefusedError:
+    refusal.details = {"tried": [each.to_dict() for each in tried]}
+    return refusal
+
+
+def _judge(request: Request, document: Mapping[str, Any]) -> Verdict:
     """Judge on the hold-out; say what files that never change would add, where that is worth a line."""
-    document = tuned.document
-    unchanging = {**document, "settings": {**document["settings"], "staleness": "immutable"}}
+    unchanging = {**document, "settings": {**document.get("settings", {}), "staleness": "immutable"}}
     candidates: dict[str, Mapping[str, Any]] = {
         request.base_name: request.base,
         UNCHANGING: unchanging,
@@ -177,89 +233,3 @@ def write(learned: Learned, path: Path) -> None:
         Where to; what `mlopt learn` did not write is never overwritten.
     """
     emit.write(path, learned.text)
-
-
-def assumed(request: Request) -> list[str]:
-    """Say what was assumed beyond the record.
-
-    Parameters
-    ----------
-    request : Request
-        What is learned from.
-
-    Returns
-    -------
-    list of str
-        Sentences.
-    """
-    said = []
-    for run in request.runs:
-        if run.assumed_epochs:
-            order = "reshuffled as the record was" if run.whole.shuffled else "in the recorded order"
-            said.append(
-                f"{run.name}: {run.recorded_epochs} of {run.epochs} epochs were recorded, "
-                f"{run.assumed_epochs} were made from them, {order}."
-            )
-        if run.once:
-            said.append(
-                f"{run.name}: the job reads its data once; learned from its earlier reads, judged on the "
-                "later ones."
-            )
-        if run.is_single:
-            said.append(
-                f"{run.name}: the job has no epochs and reads data again; learned from all of it and judged "
-                "on the same, as nothing could be held out."
-            )
-    return said
-
-
-def _description(request: Request) -> str:
-    epochs = ", ".join(str(run.epochs) for run in request.runs)
-    memory = size_text(request.world.memory_bytes)
-    if request.runs[0].once:
-        return f"For a job that reads its data once, with {memory} of memory."
-    if request.runs[0].is_single:
-        return f"For a job without epochs that reads data again, with {memory} of memory."
-    return f"For a job recorded over {epochs} epochs, with {memory} of memory."
-
-
-def _header(request: Request, tuned: Tuned, verdict: Verdict, assumptions: Sequence[str]) -> list[str]:
-    world, storage = request.world, request.world.storage
-    row, source = verdict.row(TUNED), verdict.row("source")
-    working_set = max(run.whole.working_set_bytes for run in request.runs)
-    judged = request.runs[0].judged
-    lines = ["", "From:"]
-    lines += [f"  trace sha256 {run.sha256}, {run.recorded_epochs} recorded epochs" for run in request.runs]
-    lines += [
-        f"  seed {request.seed}, {emit.versions()}",
-        f"  storage '{storage.name}' ({storage.origin}): {storage.latency_ns / 1e6:.2f} ms, "
-        f"{storage.bandwidth / 1e6:.0f} MB/s, {storage.concurrency} at once; {world.cpus} CPUs",
-        f"  {tuned.candidates} candidates, memory budget {world.memory_bytes} bytes "
-        f"({size_text(world.memory_bytes)})",
-    ]
-    if request.build_on_base:
-        lines.append(f"  base '{request.base_name}': {tuned.base_kept or 'it holds no rules'}")
-    if assumptions:
-        lines += ["", "Assumed:", *(f"  {sentence}" for sentence in _without_names(request, assumptions))]
-    lines += [
-        "",
-        "Expects:",
-        f"  working set {size_text(working_set)}; held-out {judged} {row.epoch_s:.3f} s, "
-        f"{row.saved_ratio:.1%} less than the source as it is ({source.epoch_s:.3f} s)",
-    ]
-    for other in verdict.rows:
-        if other.name not in (TUNED, "source"):
-            lines.append(f"  {other.name}: {other.epoch_s:.3f} s")
-    if any(other.name == UNCHANGING for other in verdict.rows):
-        lines.append(f"  {HINT}")
-    lines += ["", "Files:", *(f"  {target.name}: {describe_class(target)}" for target in tuned.classes), ""]
-    return lines
-
-
-def _without_names(request: Request, sentences: Sequence[str]) -> list[str]:
-    """Name traces by their hash: a copy of a trace under another name gives the same recipe."""
-    out = []
-    for sentence in sentences:
-        run = next(run for run in request.runs if sentence.startswith(f"{run.name}: "))
-        out.append(f"trace {run.sha256[:8]}: {sentence.removeprefix(f'{run.name}: ')}")
-    return out

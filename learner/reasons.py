@@ -6,7 +6,7 @@ from learner.classes import FileClass
 from learner.cost import Cost
 from learner.labels import Allocation
 from learner.rules import LearnedRule
-from learner.treatments import Budget
+from learner.treatments import STREAM, Budget, Choice
 
 
 def size_text(size: float) -> str:
@@ -115,7 +115,11 @@ def reason_of(rule: LearnedRule, need: int, budget: Budget, allocation: Allocati
     elif treatment.mode is not None and treatment.policy is not None:
         sentences.append("In the rest, each reader's file is fetched ahead of it.")
     elif treatment.mode is not None:
-        sentences.append("Fetched ahead of the reader and not kept.")
+        sentences.append(
+            "Fetched ahead of the reader; it stays while there is room."
+            if treatment.stays
+            else "Fetched ahead of the reader and not kept."
+        )
     if rule.saved is not None:
         sentences.append(_saving(rule.saved))
     weights = rule.weights
@@ -131,3 +135,31 @@ def _saving(saved: Cost) -> str:
         f"Without this rule the first epoch takes {saved.first:.2f} s more and each later one "
         f"{saved.steady:.2f} s (predicted)."
     )
+
+
+def describe_choice(choice: Choice) -> str:
+    """Describe a point of the search's grid.
+
+    Parameters
+    ----------
+    choice : Choice
+        The point.
+
+    Returns
+    -------
+    str
+        As ``pinned, 30% for epoch_set, 16 fetches``.
+    """
+    words = [choice.policy if choice.stage_ratio < 1 else "nothing held"]
+    if choice.stage_ratio > 0:
+        inside = choice.inside or "epoch_set"
+        room = "" if inside == STREAM else f"{choice.stage_ratio:.0%} for "
+        words.append(f"{room}{inside}, {choice.depth} fetches" + (" that stay" if choice.stays else ""))
+    if choice.inside_bytes:
+        words.append(f"{size_text(choice.inside_bytes)} ahead")
+    if choice.stream is not None:
+        ahead = f" {size_text(choice.window_bytes)} ahead" if choice.window_bytes else ""
+        words.append(f"the rest by {choice.stream}{ahead}")
+    if choice.block_bytes:
+        words.append(f"blocks of {size_text(choice.block_bytes)}")
+    return ", ".join(words)

@@ -180,6 +180,18 @@ class Tuner:
             base_kept,
         )
 
+    def tick(self, stage: str) -> None:
+        """Tell of a simulation that was asked for from outside.
+
+        Parameters
+        ----------
+        stage : str
+            What is being done, for people.
+        """
+        self._stage = stage
+        self._total = max(self._total, self._done + 1)
+        self._tick()
+
     def _tick(self, simulations: int = 1) -> None:
         self._done += simulations
         self._progress(self._stage, min(self._done, self._total), self._total)

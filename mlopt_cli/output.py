@@ -106,13 +106,15 @@ def print_error(command: str, error: UserError, *, as_json: bool) -> None:
         As the JSON envelope on stdout instead of text on stderr.
     """
     if as_json:
-        body = {
+        body: dict[str, Any] = {
             "code": error.code,
             "what": error.what,
             "where": error.where,
             "value": error.value,
             "do": error.do,
         }
+        if error.details is not None:
+            body["details"] = error.details
         sys.stdout.write(
             json.dumps(_head(command, {}) | {"error": body}, indent=2, ensure_ascii=False) + "\n"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mlopt_engine._native import MloptError
 
 __all__ = [
@@ -29,6 +31,11 @@ class UserError(MloptError):
         What to do next.
     code : str, optional
         Stable name of the problem, as ``trace-exists``.
+
+    Attributes
+    ----------
+    details : dict or None
+        What led to it, as plain JSON values; for machines, and for commands that show it themselves.
     """
 
     default_code = "error"
@@ -48,6 +55,7 @@ class UserError(MloptError):
         self.value = value
         self.do = do
         self.code = code or self.default_code
+        self.details: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what

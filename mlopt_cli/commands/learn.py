@@ -11,10 +11,11 @@ import typer
 from mlopt_cli import output
 from mlopt_cli.layer_options import LayerOptions, with_layers
 from mlopt_cli.sizes import format_size, parse_size
-from mlopt_engine.errors import InvalidInputError
+from mlopt_engine.errors import InvalidInputError, RefusedError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from learner.learn import Learned, Request
     from learner.runs import Run
@@ -26,6 +27,8 @@ DEFAULT_MEMORY_SHARE = 0.5
 FIT = "fit"
 #: Simulated runs with other random numbers; their median counts.
 SIMULATION_SEEDS = 3
+#: Lines of the table of what was tried; all are in the JSON.
+SHOWN = 8
 
 
 @with_layers
@@ -128,7 +131,13 @@ def command(
         def progress(stage: str, done: int, total: int) -> None:
             bar.update(task, description=stage, completed=done, total=total)
 
-        learned = learn(request, progress)
+        try:
+            learned = learn(request, progress)
+        except RefusedError as refusal:
+            bar.stop()
+            if refusal.details and not as_json:
+                output.stderr_console().print(_tried_table(refusal.details["tried"]))
+            raise
     write(learned, out)
     report.result = _result(learned, request, out)
     output.emit(report, as_json=as_json, render=lambda console: _render(console, learned, request, out))
@@ -237,11 +246,13 @@ def _result(learned: Learned, request: Request, out: Path) -> dict[str, Any]:
                 "epoch_share_ratio": found.epoch_share,
                 "sequential_ratio": found.sequential_ratio,
                 "wait_ratio": found.wait_share,
-                "rule": next((r["id"] for r in learned.document["rules"] if r["id"] == found.name), None),
+                "rule": next((r["id"] for r in learned.rules if r["id"] == found.name), None),
             }
             for found in tuned.classes
         ],
-        "rules": learned.document["rules"],
+        "origin": learned.origin,
+        "rules": list(learned.rules),
+        "tried": [each.to_dict() for each in learned.tried],
         "holdout": [
             {
                 "recipe": row.name,
@@ -263,8 +274,9 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
     from rich.table import Table
     from rich.text import Text
 
+    from learner.contest import SEARCHED
+    from learner.header import HINT
     from learner.holdout import UNCHANGING
-    from learner.learn import HINT
 
     judged = request.runs[0].judged
     unit = {"epoch": "epoch", "whole job": "job"}.get(judged, "part")
@@ -282,7 +294,10 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
     for name, seconds in learned.verdict.bounds.items():
         table.add_row(f"bound: {name.replace('_', ' ')}", f"{seconds:.2f}", "", "", style="dim")
     console.print(table)
-    for rule in learned.document["rules"]:
+    console.print(_tried_table([each.to_dict() for each in learned.tried]))
+    if learned.origin != SEARCHED:
+        console.print(f"{learned.origin} is fastest; the recipe selects it")
+    for rule in learned.rules:
         console.print(
             Text(rule["id"], style="bold").append(f": {rule.get('description', '')}", style="not bold")
         )
@@ -296,3 +311,23 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
     sources = request.runs[0].whole.sources
     where = sources[0] if sources else "DATA"
     console.print(f"next: mlopt test-rules {where} -r {out}", soft_wrap=True)
+
+
+def _tried_table(tried: list[dict[str, Any]]) -> Table:
+    """Draw what was tried, the fastest first; source, page cache and bounds stand elsewhere."""
+    from rich.table import Table
+
+    table = Table(title="Tried")
+    for heading in ("candidate", "kind"):
+        table.add_column(heading)
+    for heading in ("training s", "held-out s"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    rows = [row for row in tried if row["kind"] not in ("baseline", "bound")]
+    rows.sort(key=lambda row: (row["holdout_s"] is None, row["holdout_s"] or row["training_s"] or 0.0))
+    for row in rows[:SHOWN]:
+        times = ("" if row[key] is None else f"{row[key]:.2f}" for key in ("training_s", "holdout_s"))
+        table.add_row(row["candidate"], row["kind"], *times, row["verdict"])
+    if len(rows) > SHOWN:
+        table.add_row(f"and {len(rows) - SHOWN} more: see --json", style="dim")
+    return table

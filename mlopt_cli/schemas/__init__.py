@@ -25,6 +25,7 @@ _ERROR = {
         "where": _TEXT_OR_NULL,
         "value": _TEXT_OR_NULL,
         "do": _TEXT_OR_NULL,
+        "details": {"type": "object"},
     },
     "required": ["code", "what", "where", "value", "do"],
     "additionalProperties": False,

@@ -86,6 +86,8 @@ def test_result_names_the_comparison_the_rules_and_the_next_step(recorded: Path,
         "page cache",
         "default",
         "tuned",
+        "Tried",
+        "template training",
         "train-bin",
         f"wrote {out}",
         "next: mlopt test-rules",
@@ -102,6 +104,9 @@ def test_json_holds_the_same_and_the_same_trace_gives_the_same_bytes(recorded: P
     assert (answer["schema_version"], answer["command"]) == (1, "learn")
     rows = {row["recipe"]: row for row in answer["result"]["holdout"]}
     assert rows["tuned"]["epoch_s"] < rows["source"]["epoch_s"]
+    assert answer["result"]["origin"] == "searched"
+    written = [line["candidate"] for line in answer["result"]["tried"] if line["verdict"] == "written"]
+    assert written == ["searched"]
     assert answer["result"]["rules"] == load(str(first)).document["rules"]
     assert learn(recorded, "four.duckdb", second, "--jobs", 1).returncode == 0
     assert first.read_bytes() == second.read_bytes()
@@ -122,6 +127,17 @@ def test_one_pass_is_taken_for_data_read_once_unless_told_otherwise(recorded: Pa
         assert "reads its data once" in untold.stderr
         assert "--assume-epochs" in untold.stderr
         assert not out.exists()
+
+
+def test_a_refusal_shows_what_was_tried(recorded: Path, tmp_path: Path) -> None:
+    words = ["learn", recorded / "four.duckdb", "-o", tmp_path / "t.yaml", "--storage", "nvme"]
+    people, machine = mlopt(*words), mlopt(*words, "--json")
+    assert (people.returncode, machine.returncode) == (1, 1)
+    assert "Tried" in people.stderr
+    assert "template training" in people.stderr
+    tried = json.loads(machine.stdout)["error"]["details"]["tried"]
+    assert all(line["verdict"] != "written" or line["holdout_s"] is not None for line in tried)
+    assert {line["kind"] for line in tried} >= {"template", "shipped"}
 
 
 @pytest.mark.parametrize(

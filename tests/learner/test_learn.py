@@ -157,6 +157,32 @@ def test_columns_of_tables_get_small_blocks(make_job, group) -> None:
     assert learned.verdict.row("tuned").epoch_s <= 0.5 * learned.verdict.row("source").epoch_s
 
 
+def test_a_template_that_wins_is_selected_with_its_parameters(make_job, group, tmp_path: Path) -> None:
+    job = make_job([group("raw-{:03}.bin", 6, 24 << 20, "same")], epochs=1, workers=1)
+    learned = learn(request(job, memory=72 << 20, storage=OBJECTS), silent)
+    assert learned.origin.startswith("template ")
+    assert learned.document["settings"]["template"] == [learned.origin.removeprefix("template ")]
+    assert learned.document["metadata"]["origin"] == learned.origin
+    assert f"origin: {learned.origin}" in learned.text
+    path = tmp_path / "tuned.yaml"
+    path.write_text(learned.text)
+    assert main(["validate", str(path), "--strict"]) == 0
+    assert [rule["id"] for rule in recipes.load(str(path)).rules] == [rule["id"] for rule in learned.rules]
+    lines = {line.name: line for line in learned.tried}
+    assert lines[learned.origin].verdict == "written"
+    assert lines["searched"].holdout_s > lines[learned.origin].holdout_s
+
+
+def test_nothing_that_was_tried_is_faster(demo_learned: Learned) -> None:
+    written = next(line for line in demo_learned.tried if line.verdict == "written")
+    for line in demo_learned.tried:
+        if line.kind != "bound" and line.holdout_s is not None:
+            assert written.holdout_s <= 1.0101 * line.holdout_s
+    kinds = {line.kind for line in demo_learned.tried}
+    assert kinds == {"searched", "template", "shipped", "baseline", "bound"}  # no framework has .png files
+    assert "Tried and not written:" in demo_learned.text
+
+
 @pytest.mark.parametrize(
     ("workers", "seed"),
     [
@@ -170,9 +196,11 @@ def test_a_job_that_does_not_wait_is_refused_and_nothing_written(
 ) -> None:
     job = make_job([group("t/{}.png", 60, 100_000)], epochs=4, workers=workers, seed=seed)
     job.cpu_ns[:] = 20_000_000
-    with pytest.raises(RefusedError, match="no recipe helps"):
+    with pytest.raises(RefusedError, match="no recipe helps") as refused:
         write(learn(request(job, memory=3_000_000, storage=FAST), silent), tmp_path / "tuned.yaml")
     assert list(tmp_path.iterdir()) == []
+    assert refused.value.details is not None
+    assert {line["kind"] for line in refused.value.details["tried"]} >= {"template", "shipped"}
 
 
 def test_a_base_recipe_is_weighed_anew_and_compared(demo_request: Request) -> None:
