@@ -1,11 +1,12 @@
 //! What is on its way from the source: single flight per block, room within the budget, demand before prefetch.
 //! Absent: who transfers it and how fast.
 
-use crate::cache::{Core, INODE_BYTES, Waiting};
+use crate::cache::{Core, INODE_BYTES};
 use crate::catalog::{NONE, Phase};
 use crate::eviction::Slot;
 use crate::prefetch::BlockRef;
 use crate::rate::Limit;
+use crate::reading::Waiting;
 use crate::{CoreError, Effect, FetchClass, FetchId, FileId, Nanos, Priority, ServedFrom, TicketId, Tier};
 
 /// Blocks kept free at least for demand fetches, so that prefetched and held bytes never make a reader wait for room.
