@@ -22,7 +22,7 @@ import recipes
 from mlopt_engine import Rules
 
 RESULT = Path(__file__).parent / "results" / "rules.json"
-ROUNDS = 5
+ROUNDS = 11
 FILES = {"small": (b"train/class7/000123.jpg", 110_000), "large": (b"shards/shard-000123.tar", 1 << 30)}
 
 

@@ -30,6 +30,7 @@ UNITS = {
     "_m_lines_per_cpu_s": " [million lines/s of CPU]",
     "_per_s": " per second",
     "_bytes": " [bytes]",
+    "_mib": " [MiB]",
     "_us": " [us]",
     "_s": " [s]",
 }

@@ -154,6 +154,20 @@ TARGETS = (
         is_upper=True,
     ),
     Target(
+        "test_rules",
+        "test-rules on a million files / find, the slower of JSON and plain",
+        lambda f: max(f[name]["times_find"] for name in ("json", "plain")),
+        2,
+        is_upper=True,
+    ),
+    Target(
+        "test_rules",
+        "memory of that, MiB",
+        lambda f: max(f[name]["peak_mib"] for name in ("json", "plain")),
+        256,
+        is_upper=True,
+    ),
+    Target(
         "simulate",
         "simulated accesses per second, small files, epoch_set",
         lambda f: f["small files, epoch_set"]["accesses_per_s"],

@@ -106,13 +106,16 @@ def kernel_share(recipe: Recipe) -> float:
     """
     kernel: set[tuple[str, float]] = set()
     daemon: set[tuple[str, float]] = set()
-    for order, kind, parameters in _actions(recipe):
-        complete = ACTIONS[kind].defaults | parameters
-        if kind == "cache" and complete["policy"] != "none":
+    cached = {tuple(parameters.items()) for _, kind, parameters in _actions(recipe) if kind == "cache"}
+    for written in cached:
+        complete = ACTIONS["cache"].defaults | dict(written)
+        if complete["policy"] != "none":
             # Equal actions of several rules are one class and share one cap.
             identity = (repr(sorted(complete.items())), float(complete["share"]))
             (kernel if POLICIES[complete["policy"]].part == "kernel" else daemon).add(identity)
-        if kind == "prefetch" and complete["mode"] != "none":
+    for order, kind, parameters in _actions(recipe):
+        complete = ACTIONS[kind].defaults | parameters if kind == "prefetch" else {}
+        if complete.get("mode", "none") != "none":
             daemon.add((f"staging {order}", float(complete["share"])))
         if kind == "stream":
             daemon.add((f"stream {order}", STREAM_SHARE))

@@ -204,7 +204,9 @@ def build(
     for layer, model in zip(layers, models, strict=True):
         reading.document(layer.document, model)
     rules = [rule for name, leaf in scope.rules for rule in reading.variants(name, leaf)]
-    ordered = tuple({**rule, "order": order} for order, rule in enumerate(rules))
+    for order, rule in enumerate(rules):
+        rule["order"] = order
+    ordered = tuple(rules)
     scope.check_use()
     findings += scope.findings + reading.findings() + list(setting_findings(together))
     last = layers[-1]

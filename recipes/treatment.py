@@ -72,6 +72,7 @@ class Treatment:
 
     remarks: Remarks
     _seen: set[str] = field(default_factory=set)
+    _resolved: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
     def of_rule(self, path: Path, rule: RuleModel) -> list[dict[str, object]]:
         """Resolve the actions of one rule.
@@ -90,10 +91,18 @@ class Treatment:
         """
         if not rule.actions:
             self.remarks.report("MLO143", "a rule needs at least one action", path, "Add 'actions:'")
-        parts = self._collect(path, rule)
-        types = dict.fromkeys(part.type for part in parts)
-        merged = (self._compile(kind, self._merge(kind, parts)) for kind in types)
-        return [action for action in merged if action is not None]
+        # Rules say the same few things over and over; what gave nothing to say gives nothing anew.
+        written = repr([(each.type, each.target, each.parameters) for each in rule.actions])
+        if written not in self._resolved:
+            said = len(self.remarks.findings)
+            parts = self._collect(path, rule)
+            types = dict.fromkeys(part.type for part in parts)
+            merged = (self._compile(kind, self._merge(kind, parts)) for kind in types)
+            actions = [action for action in merged if action is not None]
+            if len(self.remarks.findings) > said:
+                return actions
+            self._resolved[written] = actions
+        return list(self._resolved[written])
 
     def as_written(self, path: Path, rule: RuleModel) -> dict[str, dict[str, Any]]:
         """Translate the actions of one rule without resolving them.

@@ -66,6 +66,18 @@ def test_each_file_has_its_rules_conditions_action_and_origin(tree: Path) -> Non
     assert [condition["verdict"] for condition in big["rules"][0]["conditions"]] == ["false", "false"]
 
 
+@pytest.mark.parametrize("files", [63, 64, 65, 128, 1000])
+def test_folders_of_any_length_are_counted_whole(tmp_path: Path, files: int) -> None:
+    # A thread takes 64 names of a folder at a time; folders among them must not cut the rest off.
+    for number in range(files):
+        (tmp_path / f"{number:04d}.jpg").touch()
+        if number % 7 == 0:
+            (tmp_path / f"{number:04d}").mkdir()
+            (tmp_path / f"{number:04d}" / "below.bin").touch()
+    totals = result_of(str(tmp_path))["result"]["totals"]
+    assert (totals["files"], totals["unreadable"]) == (files + (files + 6) // 7, 0)
+
+
 def test_links_and_special_files_are_shown_and_never_followed(tree: Path) -> None:
     result = result_of(str(tree))["result"]
     kinds = {entry["path"]: entry["kind"] for entry in result["files"]}

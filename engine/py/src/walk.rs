@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering as Order;
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, Metadata};
+use std::fs::{self, DirEntry, Metadata, ReadDir};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -47,8 +47,8 @@ pub trait Visit: Send {
 enum Piece {
     /// A directory to be listed.
     Folder(Vec<u8>),
-    /// Names of a directory.
-    Names(Vec<u8>, Vec<DirEntry>),
+    /// The rest of a directory: names that nobody works on stay with the kernel, however many there are.
+    Rest(Vec<u8>, ReadDir),
     /// One thing at a path.
     Single(Vec<u8>),
     /// Files that somebody else listed.
@@ -156,8 +156,14 @@ impl Walk {
     /// Walk one piece; returns how many paths were given.
     fn walk(&self, piece: Piece, visitor: &mut impl Visit) -> usize {
         match piece {
-            Piece::Folder(folder) => self.list(folder, visitor),
-            Piece::Names(folder, names) => self.look_at_all(&folder, &names, visitor),
+            Piece::Folder(folder) => match fs::read_dir(self.root.join(OsStr::from_bytes(&folder))) {
+                Ok(listing) => self.list(folder, listing, visitor),
+                Err(error) => {
+                    visitor.visit(&folder, Found::Unreadable(error));
+                    1
+                }
+            },
+            Piece::Rest(folder, listing) => self.list(folder, listing, visitor),
             Piece::Single(path) => {
                 let found = fs::symlink_metadata(self.root.join(OsStr::from_bytes(&path)));
                 visitor.visit(
@@ -175,26 +181,21 @@ impl Walk {
         }
     }
 
-    fn list(&self, folder: Vec<u8>, visitor: &mut impl Visit) -> usize {
+    /// Take some names of a directory, leave the rest to whoever comes next, and look at those.
+    fn list(&self, folder: Vec<u8>, mut listing: ReadDir, visitor: &mut impl Visit) -> usize {
         let mut given = 0;
-        let mut names = Vec::new();
-        let mut trouble = |error| {
-            visitor.visit(&folder, Found::Unreadable(error));
-            given += 1;
-        };
-        match fs::read_dir(self.root.join(OsStr::from_bytes(&folder))) {
-            Err(error) => trouble(error),
-            Ok(listed) => {
-                for entry in listed {
-                    match entry {
-                        Err(error) => trouble(error),
-                        Ok(entry) => names.push(entry),
-                    }
-                    if names.len() == NAMES_AT_ONCE {
-                        self.add(Piece::Names(folder.clone(), std::mem::take(&mut names)));
-                    }
+        let mut names = Vec::with_capacity(NAMES_AT_ONCE);
+        for entry in listing.by_ref().take(NAMES_AT_ONCE) {
+            match entry {
+                Ok(entry) => names.push(entry),
+                Err(error) => {
+                    visitor.visit(&folder, Found::Unreadable(error));
+                    given += 1;
                 }
             }
+        }
+        if names.len() + given == NAMES_AT_ONCE {
+            self.add(Piece::Rest(folder.clone(), listing));
         }
         given + self.look_at_all(&folder, &names, visitor)
     }
