@@ -15,6 +15,8 @@ from recipes.vocabulary import CONDITION_TYPES, vocabulary
 
 ROOT = Path(__file__).parent.parent
 ENFORCED = "enforced"
+# How the meaning of a parameter begins that asks for what mlopt does without being asked.
+DONE_ANYWAY = "done anyway"
 
 # What was asked of whom, and why it has no effect.
 Gaps = dict[str, str]
@@ -59,7 +61,7 @@ def of_word(word: Word) -> str:
         if why := gap(name):
             gaps[name] = why
             continue
-        values = {f"{name}.{key}: {value}": gap(name, key, value) for key, value in implied.items()}
+        values = {f"{name}.{key}: {shown(value)}": gap(name, key, value) for key, value in implied.items()}
         gaps |= {what: why for what, why in values.items() if why}
     whole = sum(name in word.becomes for name in gaps)
     return verdict(gaps, len(gaps) if whole == len(word.becomes) else len(gaps) + 1)
@@ -68,15 +70,24 @@ def of_word(word: Word) -> str:
 def of_meaning(name: str, meaning: Meaning) -> str:
     """Say whether the values of a parameter have an effect, by reading one of each kind."""
     gaps: Gaps = {}
+    asked = 0
     for value in meaning.examples:
-        others = {name: value}
-        alone, together = (effect(meaning.read(value, others | extra)) for extra in ({}, meaning.beside))
-        if together is not None:
-            gaps[shown(value)] = together
-        elif alone is not None:
+        alone, together = (meaning.read(value, {name: value} | more) for more in ({}, meaning.beside))
+        if asks_nothing(alone) and asks_nothing(together) and not meaning.says.startswith(DONE_ANYWAY):
+            continue
+        asked += 1
+        if why := effect(together):
+            gaps[shown(value)] = why.removeprefix(f"'{value}': ")
+        elif effect(alone):
             beside = ", ".join(f"`{other}`" for other in meaning.beside)
             return f"enforced in part: beside {beside} only"
-    return verdict(gaps, len(meaning.examples))
+    return verdict(gaps, asked)
+
+
+def asks_nothing(outcome: Outcome) -> bool:
+    """Tell whether a value changes nothing and wants nothing changed, as false of an option that is off."""
+    declines = any(gap(action) is None for action in outcome.drops)
+    return not outcome.sets and not outcome.advisory and not declines
 
 
 def effect(outcome: Outcome) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from docs import behaviours
-from docs.claims import ENFORCED, of_actions, of_facts, of_meaning, of_settings, of_word, shown_by
+from docs.claims import ENFORCED, of_actions, of_facts, of_meaning, of_settings, of_word, shown, shown_by
 from mlopt_cli.commands.recipe import VERBS
 from mlopt_cli.main import COMMANDS
 from recipes.actions import ACTIONS
@@ -233,7 +233,7 @@ def becomes(word: Word) -> str:
     """Say what a word comes to, with the parameters that it implies."""
     parts = []
     for name, implied in word.becomes.items():
-        written = ", ".join(f"{key}: {value}" for key, value in implied.items())
+        written = ", ".join(f"{key}: {shown(value)}" for key, value in implied.items())
         parts.append(f"`{name}`" + (f" ({written})" if written else ""))
     return ", ".join(parts) or "-"
 

@@ -75,6 +75,22 @@ def test_a_claim_is_what_the_registry_says_of_the_value() -> None:
         assert (of_actions(name) == ENFORCED) is (action.not_enforced is None)
 
 
+@pytest.mark.parametrize(
+    ("word", "parameter", "state"),
+    [
+        ("cache", "priority", "enforced"),
+        ("cache", "eviction_policy", "enforced in part: `another word`: no such policy here"),
+        ("prefetch", "growth_factor", "enforced"),
+        ("prefetch", "chunk_size", "enforced in part: beside `prefetch_size` only"),
+        ("prefetch", "cuda_streams", "advisory: a file system cannot place data on a GPU"),
+        ("coordinate", "resource_aware", "enforced in part: `false`: "),
+        ("checkpoint_optimization", "async_save", "advisory: mounts are read-only"),
+    ],
+)
+def test_a_claim_reads_as_it_should(word: str, parameter: str, state: str) -> None:
+    assert of_meaning(parameter, WORDS[word].parameters[parameter]).startswith(state)
+
+
 def test_a_claim_by_a_test_that_does_not_exist_is_an_error() -> None:
     here = "tests/test_compatibility.py::test_what_is_not_enforced_says_why"
     assert shown_by(here) == ENFORCED
