@@ -55,6 +55,12 @@ class LayerOptions:
     allow_plugins_as_root: bool = False
     no_plugins: bool = False
 
+    @property
+    def label(self) -> str:
+        """What to call a recipe that is these layers alone: ``training``, ``pytorch + edge``, ``default``."""
+        one = (self.environment,) if self.environment else ()
+        return " + ".join((*self.template, *self.framework, *one, *self.hardware)) or "default"
+
     def resolve(self, recipe: str | None, tree: Path | None = None) -> Recipe:
         """Load a recipe with these layers around it.
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import typer
+from typer._click.core import Context
 from typer._click.exceptions import BadParameter, ClickException, MissingParameter, UsageError
+from typer.core import TyperCommand, TyperOption
 
 from mlopt_cli import output
 from mlopt_engine.errors import (
@@ -73,11 +75,11 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 PATH = """\
-  mlopt record -o run.duckdb -- python train.py     capture how the job reads
-  mlopt report run.duckdb                           see what it does
-  mlopt simulate run.duckdb                         predict recipes and sizes
-  mlopt learn run.duckdb -o tuned.yaml              find a better recipe
-  mlopt run --source DATA -r tuned.yaml -- python train.py
+  mlopt record -o run.duckdb --source DATA -- python train.py    capture how the job reads
+  mlopt report run.duckdb                                        see what it does
+  mlopt simulate run.duckdb                                      predict recipes and sizes
+  mlopt learn run.duckdb -o tuned.yaml                           find a better recipe
+  mlopt run --source DATA -r tuned.yaml -- python train.py       the job under it, unchanged
 """
 WELCOME = f"""\
 mlopt records how an ML job reads its files, predicts and learns cache recipes, mounts them.
@@ -86,6 +88,22 @@ mlopt records how an ML job reads its files, predicts and learns cache recipes, 
 'mlopt demo' shows all of it on a real job; 'mlopt --help' lists the commands.
 """
 EPILOG = f"\b\nThe path:\n{PATH}"
+
+
+class _OneValue(TyperCommand):
+    """Refuses an option given twice where one value counts: the first would be ignored without a word."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse the words of the command."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        single = (
+            each for each in order if isinstance(each, TyperOption) and not (each.multiple or each.is_flag)
+        )
+        for option in single:
+            if sum(each is option for each in order) > 1:
+                name = max(option.opts, key=len)
+                raise UsageError(f"{name} is given more than once, and takes one value", ctx)
+        return super().parse_args(ctx, args)
 
 
 def build_app(requested: str | None) -> typer.Typer:
@@ -135,7 +153,9 @@ def build_app(requested: str | None) -> typer.Typer:
             settings = {"ignore_unknown_options": False}
         else:
             function, settings = _placeholder, {}
-        app.command(command.name, short_help=command.summary, context_settings=settings)(function)
+        app.command(command.name, cls=_OneValue, short_help=command.summary, context_settings=settings)(
+            function
+        )
     return app
 
 
@@ -149,7 +169,7 @@ def _group(module: ModuleType) -> typer.Typer:
     for verb, summary in module.VERBS.items():
         function = importlib.import_module(f"{module.__name__}.{verb}").command
         function.__doc__ = help_of(function)
-        group.command(verb, short_help=summary)(function)
+        group.command(verb, cls=_OneValue, short_help=summary)(function)
     return group
 
 

@@ -210,6 +210,8 @@ def main(arguments: list[str]) -> int:
     os.close(go)
     code = _wait_for(child, session, Surroundings(order["facts"], lambda: family_of(child)))
     stats = session.stats_json()
+    if note := _what_did_nothing(json.loads(session.rules_json()), order["source"]):
+        sys.stderr.write(f"mlopt run: {note}\n")
     session.unmount(True)
     if order["engine"]["journal"]:
         session.close()  # writes the journal's last lines
@@ -218,6 +220,17 @@ def main(arguments: list[str]) -> int:
     sys.stdout.flush()
     # A fetch thread may hang in the source for ever; it must not keep the process.
     os._exit(code)
+
+
+def _what_did_nothing(found: dict[str, Any], source: str) -> str | None:
+    """Say that a recipe fitted nothing of what the command looked at: silence would look like success."""
+    files = found["no_rule"]["files"]
+    if not files or not found["rules"] or any(rule["now"]["files"] for rule in found["rules"]):
+        return None
+    return (
+        f"no rule applied to any of the {files:,} files that were seen; rules see paths relative to "
+        f"{source}: 'mlopt test-rules' says why"
+    )
 
 
 def _leave_namespace() -> None:

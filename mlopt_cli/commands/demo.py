@@ -106,7 +106,7 @@ def _render(console: Console, result: DemoResult) -> None:
     recipe = result.recipe or "default"
     console.print(
         "next, on your own job:\n"
-        "  mlopt record -o run.duckdb -- python train.py\n"
+        "  mlopt record -o run.duckdb --source DATA -- python train.py\n"
         "  mlopt simulate run.duckdb\n"
         "  mlopt learn run.duckdb -o tuned.yaml\n"
         "  mlopt run --source DATA -r tuned.yaml -- python train.py\n"

@@ -100,7 +100,7 @@ def command(
     from simulator.scenario import Scenario
     from simulator.sweep import sweep
 
-    loaded = {name or "default": layers.resolve(name) for name in tuple(recipe or ()) or (None,)}
+    loaded = {name or layers.label: layers.resolve(name) for name in tuple(recipe or ()) or (None,)}
     model = named_storage(storage)
     job = job_of(trace)
     report = Report(

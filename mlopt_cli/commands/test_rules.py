@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -245,6 +246,13 @@ def _warn(report: Report, question: JudgeQuestion, shape: Format) -> None:
         report.warn(
             "files-limited", f"{len(files)} of {looked_at} files are explained; --limit 0 explains all"
         )
+    if looked_at > 1 and _nothing_can_match(report.result):
+        root = question.source or question.path or "the source of the trace"
+        report.warn(
+            "nothing-matched",
+            f"no rule applies to any file. Rules see paths relative to {root}: "
+            "is it the directory that the recipe was made for?",
+        )
     if totals["unreadable"]:
         report.warn("unreadable", f"{totals['unreadable']} paths could not be looked at")
     if question.uses and question.path is not None and not totals["reads"]:
@@ -253,6 +261,12 @@ def _warn(report: Report, question: JudgeQuestion, shape: Format) -> None:
             f"no file that the trace read lies at that place below {question.source or question.path}; "
             "--source names the directory that the job read",
         )
+
+
+def _nothing_can_match(result: Mapping[str, Any]) -> bool:
+    """Whether no rule applies, and none waits for what only a job can tell."""
+    rules = result["summary"]
+    return bool(rules) and all(rule["never_applied"] and not rule["unknown_facts"] for rule in rules)
 
 
 def _write_csv(files: list[dict[str, Any]]) -> None:

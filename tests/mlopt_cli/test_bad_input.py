@@ -111,6 +111,8 @@ PLACES: tuple[Row, ...] = (
     ("mount {data} {mnt} --memory 0.5", 2, ("--memory", "a fraction needs a trace", "got 0.5", "10GiB")),
     ("mount {data} {mnt} --staleness -1", 2, ("--staleness", "got -1", "Write seconds")),
     ("mount {data} {mnt} --deadline 0", 2, ("--deadline", "got 0", "Write seconds")),
+    ("mount {data} {mnt} -r lru -r fifo", 2, ("--recipe is given more than once", "mount --help")),
+    ("recipe diff lru fifo --source a --source b", 2, ("--source is given more than once",)),
     ("status --rules", 2, ("--rules is about one mount", "Name the mount")),
     ("status --file x", 2, ("--file is about one mount", "Name the mount")),
     ("mount {data} {mnt} --http 8.8.8.8:80", 2, ("--http", "loopback only", "8.8.8.8:80", "127.0.0.1")),

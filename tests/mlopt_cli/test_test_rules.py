@@ -78,6 +78,16 @@ def test_folders_of_any_length_are_counted_whole(tmp_path: Path, files: int) -> 
     assert (totals["files"], totals["unreadable"]) == (files + (files + 6) // 7, 0)
 
 
+def test_rules_that_fit_nothing_are_told_with_the_root_that_they_see(tree: Path) -> None:
+    warnings = {
+        each["code"]: each["message"]
+        for each in result_of(str(tree / "train"), "-r", "shuffled-images")["warnings"]
+    }
+    assert f"relative to {tree / 'train'}:" in warnings["nothing-matched"]
+    codes = [each["code"] for each in result_of(str(tree), "-r", "shuffled-images")["warnings"]]
+    assert "nothing-matched" not in codes
+
+
 def test_links_and_special_files_are_shown_and_never_followed(tree: Path) -> None:
     result = result_of(str(tree))["result"]
     kinds = {entry["path"]: entry["kind"] for entry in result["files"]}

@@ -37,6 +37,26 @@ def test_command_sees_the_mount_and_nobody_else_does(source, tmp_path):
     assert _native.mounted_at(source) is None
 
 
+def test_a_recipe_that_fits_no_file_of_the_command_is_told(source, capfd):
+    def rule(glob: str) -> dict[str, object]:
+        condition = {"fact": "file.path", "op": "glob", "value": glob, "weight": 1.0, "required": False}
+        origin = {"layer": "custom", "file": "t.yaml", "line": 1}
+        action = {"type": "cache", "parameters": {"policy": "lru"}}
+        return {
+            "id": "r", "priority": 1, "order": 0, "match": "all",
+            "origin": origin, "conditions": [condition], "actions": [action],
+        }  # fmt: skip
+
+    read = ["sh", "-c", f"cat {source}/folder/* >/dev/null"]
+    assert launcher.run(source, plan(rules=[rule("elsewhere/**")]), read) == 0
+    said = capfd.readouterr().err
+    assert "no rule applied to any of the 20 files" in said
+    assert str(source) in said
+    for rules in ([rule("folder/**")], []):
+        assert launcher.run(source, plan(rules=rules), read) == 0
+        assert "no rule" not in capfd.readouterr().err
+
+
 def test_working_directory_below_the_source_lies_below_the_mount(source, tmp_path, monkeypatch):
     monkeypatch.chdir(source / "folder")
     names = tmp_path / "names"

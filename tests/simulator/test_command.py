@@ -73,6 +73,14 @@ def test_simulate_answers_for_each_recipe_and_size(trace: Path, capsys: pytest.C
 
 
 @pytest.mark.strace
+def test_layers_alone_give_the_row_its_name(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--template", "training", "--hardware", "edge", "--memory", "0.5", "--storage", "s3")
+    code, answer = ask(capsys, str(trace), *words)
+    assert code == 0
+    assert answer["inputs"]["recipes"] == ["training + edge"]
+
+
+@pytest.mark.strace
 def test_simulate_prints_a_table_the_sentence_and_what_to_do_next(
     trace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from traces.analysis.facts import file_uses, run_facts
 from traces.capture.build import Recorded, build
 from traces.capture.roots import ReadFile, infer_roots
 from traces.store import Trace
-from traces.workload import OP_READ, assume_epochs
+from traces.workload import OP_READ, OP_READDIR, assume_epochs
 
 T0 = 1_000_000_000
 HEAD = {
@@ -251,6 +251,14 @@ def test_a_trace_tells_what_job_it_was_and_how_its_files_were_read(tmp_path: Pat
     trained = [use for path, use in uses.items() if b"img/" in path and use.reads]
     assert len(trained) > 32
     assert {use.pattern for use in trained} == {"shuffled"}
+
+
+def test_a_folder_that_the_job_listed_is_no_file_of_it(tmp_path: Path) -> None:
+    with loader(epochs=2, workers=1, batch=8, shuffle=True).trace(tmp_path / "t.duckdb") as trace:
+        job = workload(trace)
+    listed = replace(job, op=np.where(job.file == 0, OP_READDIR, job.op))
+    paths = [use.path for use in file_uses(job)]
+    assert [use.path for use in file_uses(listed)] == paths[1:]
 
 
 def test_what_a_recording_saw_of_the_processes_stands_above_the_command_line(tmp_path: Path) -> None:

@@ -125,6 +125,16 @@ def test_every_way_of_reading_is_seen_with_its_offset(tmp_path: Path, data: Path
     assert not spool_path(trace).exists()
 
 
+def test_a_directory_that_was_inferred_is_named_and_one_that_was_given_is_not(
+    tmp_path: Path, data: Path
+) -> None:
+    words = (*PYTHON, f"open({str(data / 'a')!r}, 'rb').read()")
+    done = record(tmp_path / "t.duckdb", *words)
+    assert f"the data is taken to lie in {data}; --source DIR names another".encode() in done.stderr
+    done = record(tmp_path / "u.duckdb", *words, flags=("--source", str(data)))
+    assert b"taken to lie" not in done.stderr
+
+
 def test_threads_share_descriptors_and_inherited_files_are_known(tmp_path: Path, data: Path) -> None:
     trace = tmp_path / "t.duckdb"
     code = (

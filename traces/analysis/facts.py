@@ -11,7 +11,7 @@ from mlopt_engine import observe_reads
 from mlopt_engine.job import ProcessEvidence, job_facts
 from traces.schema import FACT_MARKER
 from traces.store import Trace
-from traces.workload import OP_READ, Workload
+from traces.workload import OP_READ, OP_READDIR, Workload
 
 
 class FileUse(NamedTuple):
@@ -128,8 +128,9 @@ def file_uses(work: Workload) -> list[FileUse]:
     Returns
     -------
     list of FileUse
-        In the order of the job's files.
+        In the order of the job's files; folders that the job listed are none of them.
     """
+    folders = set(np.unique(work.file[work.op == OP_READDIR]).tolist())
     reads = np.flatnonzero(work.op == OP_READ)
     seen = observe_reads(
         work.files.path,
@@ -140,4 +141,8 @@ def file_uses(work: Workload) -> list[FileUse]:
         np.ascontiguousarray(work.length[reads], np.int64),
     )
     columns = zip(work.files.path, work.files.size, work.files.mtime_ns, seen, strict=True)
-    return [FileUse(path, int(size), int(mtime_ns), *use) for path, size, mtime_ns, use in columns]
+    return [
+        FileUse(path, int(size), int(mtime_ns), *use)
+        for number, (path, size, mtime_ns, use) in enumerate(columns)
+        if number not in folders
+    ]

@@ -47,7 +47,7 @@ class Recorded:
     notes: list[str] = field(default_factory=list)
 
 
-def build(path: Path, runs: list[Recorded], writer: TraceWriter | None = None) -> None:
+def build(path: Path, runs: list[Recorded], writer: TraceWriter | None = None) -> list[bytes]:
     """Write the database of a recording.
 
     Parameters
@@ -58,6 +58,11 @@ def build(path: Path, runs: list[Recorded], writer: TraceWriter | None = None) -
         The traced run, then untraced ones.
     writer : TraceWriter, optional
         The database, when rows of the first run were drained into it already.
+
+    Returns
+    -------
+    list of bytes
+        The source directories: those that were named, else what was inferred.
     """
     writer = writer or TraceWriter(path)
     try:
@@ -71,6 +76,7 @@ def build(path: Path, runs: list[Recorded], writer: TraceWriter | None = None) -
     except BaseException:
         writer.abandon()
         raise
+    return roots
 
 
 def drain(writer: TraceWriter, run_id: int, recorded: Recorded) -> None:

@@ -109,7 +109,11 @@ def record(options: RecordOptions) -> int:
         untraced = _Run(options, sources, None)
         code = untraced.execute()
         runs.append(untraced.recorded)
-    build(trace, runs, traced.writer)
+    roots = build(trace, runs, traced.writer)
+    if roots and not sources:
+        # rules see paths relative to it: a recipe learned here fits a mount of this directory, not of another
+        found = ", ".join(os.fsdecode(root) for root in roots)
+        options.note(f"the data is taken to lie in {found}; --source DIR names another directory")
     for run in (traced, *([untraced] if len(runs) > 1 else [])):
         run.remove_files()
     return code
