@@ -93,6 +93,8 @@ def replaceable(kind: str) -> Iterator[str]:
         yield f"- Needs to see: {entry['needs']}."
         if entry["parameters"]:
             yield f"- Parameters: {', '.join(f'`{name}`' for name in entry['parameters'])}."
+        if entry.get("ranks_files"):
+            yield "- Ranks by time, size, kind and use of the file, which it is told with each read."
         if entry["simulation_only"]:
             yield "- In simulations only: it needs the future."
         yield from (f"- Source: {entry['source']}", "")
