@@ -176,7 +176,7 @@ def promises() -> Iterator[tuple[str, str, str, str]]:
         "Metrics, history",
         "on port 9333",
         command("status"),
-        "`/ml/metrics`, `/ml/history` on the mount's own port",
+        "`/ml/metrics`, `/ml/rules`, `/ml/history` on the mount's own port",
     )
     yield (
         "Debug mode",

@@ -142,9 +142,17 @@ def _file(name: str, recipe: Recipe | None, source: Path | None, facts: list[str
 
 
 def _unknown(word: str, recipe: Any) -> InvalidInputError:
+    from mlopt_cli.main import COMMANDS
     from recipes.glossary import KINDS, nearest_word
 
     meant = nearest_word(word, recipe)
+    if word in {command.name for command in COMMANDS}:
+        return InvalidInputError(
+            "is a command, not a word of recipes",
+            where=word,
+            do=f"Run: mlopt {word} --help",
+            code="unknown-word",
+        )
     do = (
         f"Did you mean '{meant}'?"
         if meant

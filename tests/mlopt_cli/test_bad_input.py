@@ -195,6 +195,7 @@ OTHERS: tuple[Row, ...] = (
     ("test-rules {data} --hardware nosuch", 2, ("--hardware", "MLO171", "nosuch")),
     ("mount {data} {mnt} --template nosuch", 2, ("--template", "MLO171", "nosuch")),
     ("explain nosuch", 2, ("nosuch",)),
+    ("explain mount", 2, ("is a command", "mlopt mount --help")),
     ("explain prefech", 2, ("nothing is called so", "got 'prefech'", "Did you mean 'prefetch'?")),
     ("explain cache -r {r_twice}", 2, ("twice.yaml:3:1:", "MLO109", "Keep one")),
     ("recipe fmtt", 2, ("fmtt", "--help")),
