@@ -180,3 +180,15 @@ fn pinning_and_staging_together_hit_as_theory_says() {
         closed_form(0.3, 0.2)
     );
 }
+
+#[test]
+fn a_first_epoch_whose_files_are_all_kept_is_fetched_once() {
+    let mut job = Job::new(plan(1.0, 0.3));
+    for number in 0..FILES {
+        job.read((number * 1_009) % FILES); // each file once, in no order of names
+    }
+    let stats = job.core.stats();
+    assert_eq!(stats.prefetch_wasted.count, 0);
+    let fetched = stats.fetched_demand.bytes + stats.fetched_prefetch.bytes;
+    assert_eq!(fetched, u64::from(FILES) * FILE_BYTES);
+}

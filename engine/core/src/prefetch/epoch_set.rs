@@ -34,6 +34,17 @@ enum Place {
     Aside,
 }
 
+/// A block that was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Issue {
+    /// The count of reads then.
+    at: u64,
+    /// How many of them make it stale. By the visible set of then: in an epoch whose files fall silent as they are read,
+    /// the set of now shrinks faster than its members come (two fetches in five were given up in vain).
+    stale_at: u64,
+    block: BlockRef,
+}
+
 /// Fetches the unread rest of an epoch.
 pub struct EpochSet {
     files: Vec<FileId>,
@@ -48,7 +59,7 @@ pub struct EpochSet {
     reads: u64,
     /// Blocks fetched and not yet known as used, with the count of reads when they were asked for.
     issued: FxHashMap<BlockRef, u64>,
-    oldest: VecDeque<(u64, BlockRef)>,
+    oldest: VecDeque<Issue>,
     used: u32,
     wasted: u32,
     /// When old outcomes fade next [reads].
@@ -154,7 +165,11 @@ impl Prefetcher for EpochSet {
             self.block += 1;
             if catalog.is_absent(wanted) {
                 self.issued.insert(wanted, self.reads);
-                self.oldest.push_back((self.reads, wanted));
+                self.oldest.push_back(Issue {
+                    at: self.reads,
+                    stale_at: self.reads + (self.visible() * STALE_HALVES).div_ceil(2),
+                    block: wanted,
+                });
                 return Some(wanted);
             }
         }
@@ -162,9 +177,9 @@ impl Prefetcher for EpochSet {
     }
 
     fn stale(&mut self, _catalog: &Catalog) -> Option<BlockRef> {
-        while let Some(&(at, block)) = self.oldest.front() {
+        while let Some(&Issue { at, stale_at, block }) = self.oldest.front() {
             let is_outstanding = self.issued.get(&block) == Some(&at);
-            if is_outstanding && (self.reads - at) * 2 < self.visible() * STALE_HALVES {
+            if is_outstanding && self.reads < stale_at {
                 return None;
             }
             self.oldest.pop_front();
