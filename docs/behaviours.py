@@ -14,7 +14,7 @@ from docs.claims import ROOT, absent
 PAGE = ROOT / "docs" / "reference" / "behaviours.md"
 
 CORE = "engine/core/src/"
-OBSERVATION = f"{CORE}observation.rs::"
+OBSERVATION = f"{CORE}observation/tests.rs::"
 UPSTREAM = f"{CORE}eviction/upstream.rs::"
 FILETYPE = f"{CORE}filetype/tests.rs::"
 ORDER = f"{CORE}order.rs::"
@@ -288,9 +288,10 @@ SECTIONS: dict[str, tuple[Behaviour, ...]] = {
         ),
     ),
     "Coordination": (
-        other(
+        Behaviour(
             "training starts in a phase called initialisation, data-set reads bring recommendations",
-            "the phase is a fact that a job or `--fact` tells; recommendations come from a recorded job",
+            (f"{OBSERVATION}a_job_begins_trains_validates_and_trains_again",),
+            "recommendations come from a recorded job",
         ),
         other("an invalid PID, an unregistered process are refused", NO_REGISTRATION),
         shown(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -61,7 +61,9 @@ class LayerOptions:
         one = (self.environment,) if self.environment else ()
         return " + ".join((*self.template, *self.framework, *one, *self.hardware)) or "default"
 
-    def resolve(self, recipe: str | None, tree: Path | None = None) -> Recipe:
+    def resolve(
+        self, recipe: str | None, tree: Path | None = None, facts: Mapping[str, str | int] | None = None
+    ) -> Recipe:
         """Load a recipe with these layers around it.
 
         Parameters
@@ -70,6 +72,8 @@ class LayerOptions:
             File, or name of one that ships; None where the user named none.
         tree : Path, optional
             The job's data, for the framework ``auto``.
+        facts : mapping of str to str or int, optional
+            What is known of the job, and what stands above the measured facts of this machine.
 
         Returns
         -------
@@ -78,9 +82,11 @@ class LayerOptions:
         """
         import recipes
 
-        return recipes.resolve(self.request(recipe, tree))
+        return recipes.resolve(self.request(recipe, tree, facts))
 
-    def request(self, recipe: str | None, tree: Path | None = None) -> LayerRequest:
+    def request(
+        self, recipe: str | None, tree: Path | None = None, facts: Mapping[str, str | int] | None = None
+    ) -> LayerRequest:
         """Say what is asked for in the words of the recipe language.
 
         Parameters
@@ -89,6 +95,8 @@ class LayerOptions:
             File, or name of one that ships; None where the user named none.
         tree : Path, optional
             The job's data.
+        facts : mapping of str to str or int, optional
+            What is known of the job, and what stands above the measured facts of this machine.
 
         Returns
         -------
@@ -106,17 +114,17 @@ class LayerOptions:
             templates=self.template,
             sets=self.sets,
             tree=tree,
-            facts=self._facts(),
+            facts=self._facts(facts),
             plugins=self._selection(),
         )
 
-    def _facts(self) -> dict[str, str | int] | None:
-        """What is known of this machine; nothing is measured where nobody asks."""
-        if AUTO not in self.hardware:
+    def _facts(self, given: Mapping[str, str | int] | None) -> dict[str, str | int] | None:
+        """What is known of job and machine; nothing is measured where nobody asks."""
+        if AUTO not in (*self.hardware, *self.framework):
             return None
         from mlopt_cli.workflows.given_facts import facts_here
 
-        return facts_here()
+        return facts_here() | dict(given or {})
 
     def _selection(self) -> PluginSelection | None:
         """What was said about plugins; nothing is imported where nothing was."""

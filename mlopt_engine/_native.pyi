@@ -298,6 +298,9 @@ class MountSession:
         """Return all counters and gauges as a JSON object."""
 
     def decisions_json(self) -> str: ...
+    def job_json(self) -> str:
+        """Return what reads show of the job as a JSON object of facts; empty where no rule asks for it."""
+
     def rules_json(self) -> str:
         """Return the rules in force and what came of each as a JSON object."""
 
@@ -598,6 +601,38 @@ class RuleScan:
         """
 
 # observe.rs
+
+def observe_job(
+    paths: list[bytes],
+    sizes: NDArray[np.int64],
+    reader: NDArray[np.uint32],
+    file: NDArray[np.uint32],
+    offset: NDArray[np.int64],
+    length: NDArray[np.int64],
+    work: str | None = None,
+) -> list[tuple[int, str]]:
+    """Tell what reads show of the job, as a mount would see it.
+
+    Parameters
+    ----------
+    paths : list of bytes
+        The files, relative to the source.
+    sizes : ndarray of int64
+        Their sizes [bytes].
+    reader : ndarray of uint32
+        Who made each read, in the order of time.
+    file : ndarray of uint32
+        Index of the file read.
+    offset, length : ndarray of int64
+        What was read [bytes].
+    work : str, optional
+        What the job's processes tell that it does, as ``workload.type``.
+
+    Returns
+    -------
+    list of tuple
+        After which read each change came, and the facts from there on, as JSON.
+    """
 
 def observe_reads(
     paths: list[bytes],

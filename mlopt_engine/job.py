@@ -12,8 +12,10 @@ __all__ = ["ENVIRONMENT", "ProcessEvidence", "job_facts"]
 #: Variables that launchers set: rank and number of processes, the most specific first.
 _RANK = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
 _WORLD_SIZE = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+# Variables of launchers that start training only.
+_TRAINING_VARIABLES = ("TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION", "DEEPSPEED_CONFIG_FILE")
 #: All variables that are looked at; nothing else of an environment is kept.
-ENVIRONMENT = frozenset(_RANK + _WORLD_SIZE)
+ENVIRONMENT = frozenset(_RANK + _WORLD_SIZE + _TRAINING_VARIABLES)
 
 # Folder in the path of a mapped library -> framework. PyTorch first: its users often have TensorFlow loaded
 # for TensorBoard, hardly ever the other way round.
@@ -24,6 +26,8 @@ _LIBRARIES = {
     "mxnet": "mxnet",
     "onnxruntime": "onnx",
 }
+# Libraries that are loaded for one kind of work.
+_WORK_LIBRARIES = {"vllm": "inference", "llama_cpp": "inference", "tensorrt_llm": "inference"}
 _WORDS = {
     "torch": "pytorch",
     "pytorch": "pytorch",
@@ -98,7 +102,7 @@ def job_facts(processes: Iterable[ProcessEvidence]) -> dict[str, str | int]:
     framework = _framework(seen)
     if framework:
         facts["workload.framework"] = framework
-    work = next(filter(None, (_work(process.argv) for process in seen)), None)
+    work = next(filter(None, map(_work_of, seen)), None)
     if work:
         facts["workload.type"] = work
     for name, flags in _NUMBERS.items():
@@ -125,6 +129,14 @@ def _framework(processes: list[ProcessEvidence]) -> str | None:
             return framework
     named = (_WORDS[word] for process in processes for word in _program_words(process.argv) if word in _WORDS)
     return next(named, None)
+
+
+def _work_of(process: ProcessEvidence) -> str | None:
+    """Tell from what is run, then from what it has loaded, then from who started it."""
+    folders = {part for path in process.libraries for part in PurePosixPath(path).parts}
+    loaded = next((work for folder, work in _WORK_LIBRARIES.items() if folder in folders), None)
+    is_launched = any(name in process.environment for name in _TRAINING_VARIABLES)
+    return _work(process.argv) or loaded or ("training" if is_launched else None)
 
 
 def _work(argv: tuple[str, ...]) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recipes.findings import Finding
 from recipes.merged import Layer
@@ -27,10 +27,18 @@ class Frameworks:
         The job's data.
     selection : recipes.plugins.PluginSelection or None
         What the operator said about plugins of others; the environment's word if None.
+    facts : mapping of str to object, or None
+        What is known of job and machine, which plugins are told when they are asked for hints.
     """
 
-    def __init__(self, tree: Path | None, selection: PluginSelection | None = None) -> None:
+    def __init__(
+        self,
+        tree: Path | None,
+        selection: PluginSelection | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         self.tree = tree
+        self.facts = facts
         self._selection = selection
         self._detection: TreeDetection | None = None
 
@@ -92,7 +100,7 @@ class Frameworks:
         from recipes.plugins import framework_layer
 
         if name in self.known:
-            layer = framework_layer(name, self._catalog, self._detection)
+            layer = framework_layer(name, self._catalog, self._detection, self.facts)
             for asked in layer.hints:
                 if asked.advisory is not None:
                     message = f"hint '{asked.hint.type}' has no effect: {asked.advisory}"

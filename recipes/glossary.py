@@ -119,7 +119,7 @@ def _facts() -> Iterator[Entry]:
         details: dict[str, Any] = {
             key: _words(value)
             for key, value in listed.items()
-            if key not in ("name", "summary", "is_open", "is_measured") and value not in (None, [], "")
+            if key not in ("name", "summary", "is_open") and value not in (None, [], "")
         }
         details["written as"] = names.get(listed["name"], [])
         operators = vocabulary().operators.values()

@@ -72,7 +72,8 @@ class LayerRequest:
     plugins : recipes.plugins.PluginSelection or None
         Plugins of other distributions to load; the operator's environment says if None.
     facts : mapping of str to object, or None
-        What is known of the machine, by which the hardware ``auto`` is chosen.
+        What is known of job and machine: the hardware ``auto`` is chosen by it, and plugins that are asked
+        for hints are told.
     """
 
     recipe: str | None = None
@@ -171,7 +172,7 @@ def layered(request: LayerRequest, find: Callable[[str], Layer]) -> Recipe:
     library = _Folder().read(LIBRARY, "built-in")
     library.files.pop("frameworks", None)  # plugins bring these
     findings = [*folder.findings]
-    frameworks = Frameworks(request.tree, request.plugins)
+    frameworks = Frameworks(request.tree, request.plugins, request.facts)
     request = replace(request, frameworks=frameworks.names(request.frameworks, findings))
     if AUTO in request.hardware:
         chosen = _fitting(request, folder, library, find, findings)

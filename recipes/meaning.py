@@ -115,9 +115,9 @@ class Resolver:
         if rule.match != "weighted" and rule.threshold is not None:
             message = f"threshold has no effect with match: {rule.match}"
             self.remarks.report("MLO207", message, (*path, "threshold"), key=True)
-        known = [condition for condition in conditions if _can_be_known(condition)]
-        if not _can_fire(rule, conditions, known, self.threshold):
-            message = "the rule can never fire: nothing measures enough of its facts"
+        possible = [condition for condition in conditions if _can_hold(condition)]
+        if not _can_fire(rule, conditions, possible, self.threshold):
+            message = "the rule can never fire: too many of its conditions ask for what is never found"
             self.remarks.report("MLO208", message, path, "See the warnings on its conditions")
 
     def condition(self, path: Path, condition: ConditionModel) -> dict[str, Any]:
@@ -173,11 +173,7 @@ class Resolver:
         # A name pattern with a folder in it, as 'variables/', can only be about the path.
         if condition.property == "name_pattern" and "/" in str(condition.value):
             name = "file.path"
-        fact = vocabulary().facts[name]
-        if not fact.is_measured:
-            message = f"nothing measures {name}: its conditions stay unknown unless --fact or a trace tells"
-            self.remarks.warn_once(fact.name, "MLO204", message, (*path, "property"))
-        return fact
+        return vocabulary().facts[name]
 
     def _value(self, path: Path, fact: Fact, operator: str, value: Any) -> Any:
         if operator != "exists":
@@ -236,23 +232,26 @@ class Resolver:
             self.remarks.report("MLO137", f"{fact.name} is never '{word}'", path, remedy)
 
 
-def _can_be_known(condition: dict[str, Any]) -> bool:
-    """Whether the condition can be anything but unknown; one with an error of its own is not doubted."""
-    fact = vocabulary().facts.get(condition["fact"])
-    return fact is None or fact.is_measured or condition["op"] == "exists"
+def _can_hold(condition: dict[str, Any]) -> bool:
+    """Whether the condition can hold; one with an error of its own is not doubted."""
+    if condition["fact"] != "access.pattern" or condition["op"] not in {"equals", "in"}:
+        return True
+    value = condition["value"]
+    words = value if isinstance(value, list) else [value]
+    return any(str(word).lower() not in _FOREIGN_PATTERNS for word in words)
 
 
 def _can_fire(
-    rule: RuleModel, conditions: list[dict[str, Any]], known: list[dict[str, Any]], threshold: float
+    rule: RuleModel, conditions: list[dict[str, Any]], possible: list[dict[str, Any]], threshold: float
 ) -> bool:
-    """Whether the rule fires when every condition that can be known holds."""
-    if len(known) == len(conditions):
+    """Whether the rule fires when every condition that can hold does."""
+    if len(possible) == len(conditions):
         return True
-    if rule.match == "all" or any(each["required"] and each not in known for each in conditions):
+    if rule.match == "all" or any(each["required"] and each not in possible for each in conditions):
         return False
     if rule.match == "any":
-        return bool(known)
-    share = float(sum(each["weight"] for each in known) / sum(each["weight"] for each in conditions))
+        return bool(possible)
+    share = float(sum(each["weight"] for each in possible) / sum(each["weight"] for each in conditions))
     return share > (threshold if rule.threshold is None else rule.threshold) or share == 1.0
 
 

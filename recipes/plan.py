@@ -15,6 +15,8 @@ from recipes.recipe import Recipe
 __all__ = ["Plan", "compile_plan"]
 
 PLAN_VERSION = 1
+# Reads of files that the kernel holds are seen by nobody; epochs that only they tell would be missed.
+_SHOWN_BY_OPENS = {"workload.phase", "workload.epoch"}
 # What the engine keeps free for the blocks ahead of a stream action's readers.
 STREAM_SHARE = 0.1
 
@@ -63,8 +65,8 @@ def compile_plan(recipe: Recipe, *, memory_bytes: int) -> Plan:
     settings = recipe.settings
     warnings = [{"code": each.code, "message": f"{each.where}: {each.message}"} for each in recipe.warnings]
     opens = _rules_that_need_opens(recipe)
-    if opens:
-        message = f"each open costs a message: rule '{opens[0]}' starts its prefetch at the open"
+    for rule, why in opens[:1]:
+        message = f"each open costs a message: rule '{rule}' {why}"
         warnings.append({"code": "MLO206", "message": message})
     limit = settings.memory_limit_mb
     if limit is not None and limit << 20 < memory_bytes:
@@ -134,9 +136,16 @@ def _actions(recipe: Recipe) -> Iterator[tuple[int, str, dict[str, Any]]]:
             yield rule["order"], action["type"], action["parameters"]
 
 
-def _rules_that_need_opens(recipe: Recipe) -> list[str]:
-    return [
-        recipe.rules[order]["id"]
+def _rules_that_need_opens(recipe: Recipe) -> list[tuple[str, str]]:
+    """Rules that every open must be seen for, each with the reason."""
+    ahead = [
+        (recipe.rules[order]["id"], "starts its prefetch at the open")
         for order, kind, parameters in _actions(recipe)
         if kind == "prefetch" and parameters.get("trigger") == "open"
+    ]
+    return ahead + [
+        (rule["id"], f"asks for {condition['fact']}, which also files show that the kernel holds")
+        for rule in recipe.rules
+        for condition in rule["conditions"]
+        if condition["fact"] in _SHOWN_BY_OPENS
     ]

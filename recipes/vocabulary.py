@@ -97,8 +97,6 @@ class Fact:
         The words that it can be; empty where it can be any.
     is_open : bool
         Whether people may hand in other words.
-    is_measured : bool
-        Whether something measures it; otherwise it is unknown until it is handed in.
     summary : str
         One sentence.
     """
@@ -110,7 +108,6 @@ class Fact:
     refresh: str
     words: tuple[str, ...]
     is_open: bool
-    is_measured: bool
     summary: str
 
     @property

@@ -114,7 +114,7 @@ class Daemon:
             "plan_sha256": self._plan_sha256(),
             "http": f"{address[0]!s}:{address[1]}" if address else None,
             "warden_pid": self.session.warden_pid,
-            "facts": self.surroundings.measured(),
+            "facts": json.loads(self.session.job_json()) | self.surroundings.measured(),
             "stats": json.loads(self.session.stats_json()),
         }
 

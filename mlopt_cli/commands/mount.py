@@ -84,7 +84,8 @@ def command(
     from runtime import session
 
     budget = memory_here.default_budget_bytes() if memory is None else parse_size(memory, flag="--memory")
-    resolved = layers.resolve(recipe, source)
+    facts = facts_of_storage(storage) | parse_facts(fact or [])
+    resolved = layers.resolve(recipe, source, facts)
     plan = recipes.compile_plan(resolved, memory_bytes=budget)
     if http is None and resolved.settings.metrics_collection:
         http = ANY_PORT
@@ -94,7 +95,7 @@ def command(
         allow_other=allow_other,
         http=http,
         journal=journal.absolute() if journal else None,
-        facts=facts_of_storage(storage) | parse_facts(fact or []),
+        facts=facts,
     )
     budget = plan.memory_bytes
     with _held(foreground) as hold:

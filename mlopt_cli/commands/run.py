@@ -51,12 +51,13 @@ def command(
     125 when mlopt itself failed, 126 or 127 when CMD could not be run, 128+N when signal N ended it.
     """
     import recipes
-    from mlopt_cli.workflows.given_facts import facts_of_storage, parse_facts
+    from mlopt_cli.workflows.given_facts import facts_of_command, facts_of_storage, parse_facts
     from runtime import launcher, session
     from runtime import memory as memory_here
 
     budget = parse_size(memory, flag="--memory") if memory else memory_here.default_budget_bytes()
-    resolved = layers.resolve(recipe, source)
+    facts = facts_of_storage(storage) | parse_facts(fact or [])
+    resolved = layers.resolve(recipe, source, facts_of_command(words) | facts)
     plan = recipes.compile_plan(resolved, memory_bytes=budget)
     if resolved.settings.metrics_collection and stats is None:
         text = "metrics_collection: this mount serves no page; --stats FILE writes what it did"
@@ -66,7 +67,7 @@ def command(
     if memory is None:
         stderr_console().print(f"memory {format_size(plan.memory_bytes)}; --memory SIZE sets it", style="dim")
     options = launcher.RunOptions(
-        mount=session.MountOptions(facts=facts_of_storage(storage) | parse_facts(fact or [])),
+        mount=session.MountOptions(facts=facts),
         stats_file=stats.absolute() if stats else None,
     )
     return launcher.run(source, plan.json, words, options)

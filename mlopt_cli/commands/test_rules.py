@@ -152,14 +152,15 @@ def command(
     given = facts_of_storage(storage) | parse_facts(fact or [])
     if path is None and trace is None:
         raise InvalidInputError("nothing to judge", where="PATH", do="Name a directory, a file, or --trace")
-    plan = recipes.compile_plan(layers.resolve(recipe, source or path), memory_bytes=ANY_BUDGET_BYTES)
     job = _job(trace) if trace else None
+    known = given if job is None else _facts(job) | given
+    plan = recipes.compile_plan(layers.resolve(recipe, source or path, known), memory_bytes=ANY_BUDGET_BYTES)
     shown = limit if limit is not None else FILES_FOR_PEOPLE if shape is Format.TABLE else FILES_IN_JSON
     question = JudgeQuestion(
         plan.json, path, source, tuple(file or ()),
         limit=None if file or not shown else shown,
         why_not=why_not, with_tree=tree, with_content=content,
-        facts=(facts_here() if job is None else job.facts) | given,
+        facts=facts_here() | known if job is None else known,
         uses=_uses(job),
     )  # fmt: skip
     result = _judge(question)
@@ -225,6 +226,12 @@ def _uses(job: Workload | None) -> Any:
     from traces.analysis.facts import file_uses
 
     return [] if job is None else file_uses(job)
+
+
+def _facts(job: Workload) -> dict[str, str | int]:
+    from traces.analysis.facts import facts_of_job
+
+    return facts_of_job(job)
 
 
 def _judge(question: JudgeQuestion) -> dict[str, Any]:

@@ -142,15 +142,15 @@ def shifts(
 
 def _entries(job: Workload, plan: str, source: Path | None) -> Iterator[dict[str, Any]]:
     from mlopt_cli.workflows.judge_files import JudgeQuestion, judge_files
-    from traces.analysis.facts import file_uses
+    from traces.analysis.facts import facts_of_job, file_uses
 
-    uses = file_uses(job)
+    uses, facts = file_uses(job), facts_of_job(job)
     if source is None:
         for chunk in _chunks(uses):
-            yield from judge_files(JudgeQuestion(plan, None, facts=job.facts, uses=chunk))["files"]
+            yield from judge_files(JudgeQuestion(plan, None, facts=facts, uses=chunk))["files"]
         return
     for names in _chunks(sorted(_below(source))):
-        question = JudgeQuestion(plan, source, files=tuple(names), facts=job.facts, uses=uses)
+        question = JudgeQuestion(plan, source, files=tuple(names), facts=facts, uses=uses)
         yield from judge_files(question)["files"]
 
 

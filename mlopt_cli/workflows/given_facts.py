@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,27 @@ def facts_here() -> Facts:
     from runtime import facts
 
     return facts.lasting_facts() | facts.passing_facts()
+
+
+def facts_of_command(words: list[str]) -> Facts:
+    """Tell what a command that is about to run shows of the job.
+
+    Parameters
+    ----------
+    words : list of str
+        The command line; the environment is the own one, which it inherits.
+
+    Returns
+    -------
+    dict
+        Facts by name.
+    """
+    from mlopt_engine.job import ENVIRONMENT, ProcessEvidence, job_facts
+
+    environment = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
+    facts = job_facts([ProcessEvidence(0, tuple(words), environment)])
+    facts.pop("workload.process_id", None)  # it does not run yet
+    return facts
 
 
 def facts_of_storage(name: str | None) -> Facts:

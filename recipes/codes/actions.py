@@ -73,8 +73,9 @@ CODES = (
     Code(
         "MLO206",
         "Each open costs a message",
-        "A prefetch that starts at the open must see every open, which otherwise cost nothing (about 15 us each).",
-        "Use 'trigger: read' for files that are read from their start.",
+        "A prefetch that starts at the open, and conditions on workload.phase and workload.epoch, must see every "
+        "open, which otherwise cost nothing (about 15 us each).",
+        "Use 'trigger: read' for files that are read from their start; drop the condition where opens are many.",
         a_recipe(action="{type: prefetch, parameters: {mode: whole_file, trigger: open}}"),
         reported_by="mlopt mount",
     ),

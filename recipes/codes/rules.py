@@ -45,9 +45,9 @@ CODES = (
     ),
     Code(
         "MLO204",
-        "Nothing measures a fact",
-        "Its conditions stay unknown: they neither hold nor fail, and count against the rule's confidence.",
-        "Use another fact, or give the condition little weight; 'mlopt explain facts' says what is measured.",
+        "An access pattern is never found",
+        "Nothing observes it: its conditions do not hold, and count against the rule's confidence.",
+        "Use another pattern, or give the condition little weight; 'mlopt explain facts' says which are observed.",
         a_recipe(
             condition=f"{CONDITION}, {{type: access_pattern, property: pattern, value: epoch, weight: 0.2}}"
         ),
@@ -62,10 +62,8 @@ CODES = (
     Code(
         "MLO208",
         "A rule can never fire",
-        "Even where every condition that can be known holds, its score stays at or below the threshold.",
-        "Lower the weights of the facts that nothing measures, or remove those conditions.",
-        a_recipe(
-            condition="{type: workload_context, property: phase, operator: exists, value: true}"
-        ).replace("operator: exists, value: true", "value: training"),
+        "Even where every condition that can hold does, its score stays at or below the threshold.",
+        "Lower the weights of the patterns that nothing observes, or remove those conditions.",
+        a_recipe(condition="{type: access_pattern, property: pattern, value: epoch}"),
     ),
 )

@@ -120,3 +120,12 @@ def test_no_more_processes_are_looked_at_than_are_worth_it() -> None:
     assert len(evidence_of([1] * 100)) <= 1
     assert len(family_of(1)) <= MOST_PROCESSES
     assert evidence_of([0, -1, 1 << 30]) == []
+
+
+def test_what_is_loaded_and_who_started_it_tell_the_work_where_the_program_does_not() -> None:
+    vllm = "/venv/lib/python3.11/site-packages/vllm/_C.abi3.so"
+    assert told("python", "main.py", libraries=(vllm,))["workload.type"] == "inference"
+    assert told("python", "main.py", TORCHELASTIC_RUN_ID="7")["workload.type"] == "training"
+    assert told("python", "eval.py", TORCHELASTIC_RUN_ID="7")["workload.type"] == "evaluation"
+    # ranks alone are given to any program by srun and mpirun
+    assert "workload.type" not in told("python", "main.py", RANK="0", WORLD_SIZE="8")

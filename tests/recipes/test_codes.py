@@ -14,8 +14,8 @@ from recipes.plugins import GROUP, PluginSelection
 from recipes.source import Source
 
 ROOT = Path(__file__).parents[2]
-# Findings that cannot be had alone: a rule that can never fire has a fact that nothing measures; without the
-# plugin's vote nothing in the folder of an example tells a framework.
+# Findings that cannot be had alone: a rule that can never fire has a pattern that nothing observes; without
+# the plugin's vote nothing in the folder of an example tells a framework.
 COMPANIONS = {"MLO181": {"MLO111"}, "MLO208": {"MLO204"}, "MLO260": {"MLO245"}}
 
 

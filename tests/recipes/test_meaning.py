@@ -351,7 +351,7 @@ def test_a_good_recipe_has_no_findings() -> None:
             id="template that nothing selects",
         ),
         pytest.param(
-            recipe_text("{type: access_pattern, property: pattern, value: Batch}"),
+            recipe_text("{type: access_pattern, property: pattern, operator: not_equals, value: Batch}"),
             "MLO204",
             "Batch",
             "never found",
@@ -373,8 +373,8 @@ def test_each_problem_is_found_and_placed(text: str, code: str, at: str, says: s
     check(text, code, at, says)
 
 
-def test_a_rule_that_only_asks_for_what_nothing_measures_can_never_fire() -> None:
-    found = findings(recipe_text("{type: workload_context, property: phase, value: training}"))
+def test_a_rule_that_only_asks_for_what_is_never_found_can_never_fire() -> None:
+    found = findings(recipe_text("{type: access_pattern, property: pattern, value: epoch}"))
     assert [finding.code for finding in found] == ["MLO204", "MLO208"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from mlopt_engine._native import Tap
 from traces.analysis import summarize, workload
-from traces.analysis.facts import file_uses, run_facts
+from traces.analysis.facts import facts_of_job, file_uses, job_changes, run_facts
 from traces.capture.build import Recorded, build
 from traces.capture.roots import ReadFile, infer_roots
 from traces.store import Trace
@@ -242,8 +243,19 @@ def test_a_trace_tells_what_job_it_was_and_how_its_files_were_read(tmp_path: Pat
         job = workload(trace)
     facts = job.facts
     assert (facts["workload.batch_size"], facts["system.cpu_count"], facts["system.time"]) == (8, 2, 1)
-    assert facts["workload.dataset_size"] == job.working_set_bytes
     assert "workload.framework" not in facts
+    shown = facts_of_job(job)
+    assert (shown["workload.type"], shown["workload.phase"], shown["workload.epoch"]) == (
+        "training",
+        "training",
+        2,
+    )
+    phases = [change.facts.get("workload.phase") for change in job_changes(job)]
+    # the index, one epoch that may be anything, then what comes again; each epoch ends with a validation
+    assert phases[0] == "initialization" or phases[0] is None
+    assert [phase for phase, _ in groupby(filter(None, phases))][-2:] == ["training", "validation"]
+    trained = [size for path, size in zip(job.files.path, job.files.size, strict=True) if b"img/" in path]
+    assert shown["workload.dataset_size"] == sum(trained)
     uses = {use.path: use for use in file_uses(job)}
     reads = job.op == OP_READ
     assert sum(use.reads for use in uses.values()) == reads.sum()

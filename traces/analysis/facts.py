@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlopt_engine import observe_reads
+from mlopt_engine import observe_job, observe_reads
 from mlopt_engine.job import ProcessEvidence, job_facts
 from traces.schema import FACT_MARKER
 from traces.store import Trace
 from traces.workload import OP_READ, OP_READDIR, Workload
+
+#: Paths, sizes, readers, files, offsets and lengths of reads.
+_Columns = tuple[
+    list[bytes],
+    NDArray[np.int64],
+    NDArray[np.uint32],
+    NDArray[np.uint32],
+    NDArray[np.int64],
+    NDArray[np.int64],
+]
 
 
 class FileUse(NamedTuple):
@@ -100,13 +112,12 @@ def workload_facts(work: Workload) -> dict[str, str | int]:
     Returns
     -------
     dict
-        Files per batch, readers, and the size of what it reads [bytes].
+        Files per batch, and readers.
     """
     reads = work.op == OP_READ
     if not reads.any():
         return {}
     facts: dict[str, str | int] = {
-        "workload.dataset_size": work.working_set_bytes,
         "workload.workers": len(np.unique(work.worker[reads])),
     }
     in_batch = reads & (work.batch >= 0)
@@ -115,6 +126,68 @@ def workload_facts(work: Workload) -> dict[str, str | int]:
         _, files = np.unique(pairs[0], return_counts=True)
         facts["workload.batch_size"] = int(np.median(files))
     return facts
+
+
+class JobChange(NamedTuple):
+    """What a job's reads showed of it from one access on.
+
+    Attributes
+    ----------
+    access : int
+        The access after which it showed.
+    facts : dict of str to str or int
+        By name; what does not show is not in it.
+    """
+
+    access: int
+    facts: dict[str, str | int]
+
+
+def job_changes(work: Workload) -> list[JobChange]:
+    """Tell what a job's reads show of it, by the observer that the mount has.
+
+    Parameters
+    ----------
+    work : Workload
+        The job.
+
+    Returns
+    -------
+    list of JobChange
+        In the order of time: phases, epochs, and sizes as far as they were read.
+    """
+    reads = np.flatnonzero(work.op == OP_READ)
+    said = work.facts.get("workload.type")
+    changes = observe_job(*_columns(work, reads), work=None if said is None else str(said))
+    return [JobChange(int(reads[row]), json.loads(facts)) for row, facts in changes]
+
+
+def facts_of_job(work: Workload) -> dict[str, str | int]:
+    """Tell all that is known of a job, to judge its files by as a whole.
+
+    Parameters
+    ----------
+    work : Workload
+        The job.
+
+    Returns
+    -------
+    dict
+        Facts by name: as they were when it ended, but for the phase, which is the one in which most bytes
+        were read.
+    """
+    changes = job_changes(work)
+    if not changes:
+        return work.facts
+    read = np.where(work.op == OP_READ, work.length, 0)
+    starts = [0, *(change.access for change in changes[1:])]
+    phases: Counter[str | int | None] = Counter()
+    for change, size in zip(changes, np.add.reduceat(read, starts), strict=True):
+        phases[change.facts.get("workload.phase")] += int(size)
+    (most, _), *_ = phases.most_common(1)
+    phase = {} if most is None else {"workload.phase": most}
+    shown = {name: value for name, value in changes[-1].facts.items() if name != "workload.phase"}
+    return shown | phase | work.facts
 
 
 def file_uses(work: Workload) -> list[FileUse]:
@@ -132,7 +205,18 @@ def file_uses(work: Workload) -> list[FileUse]:
     """
     folders = set(np.unique(work.file[work.op == OP_READDIR]).tolist())
     reads = np.flatnonzero(work.op == OP_READ)
-    seen = observe_reads(
+    seen = observe_reads(*_columns(work, reads))
+    columns = zip(work.files.path, work.files.size, work.files.mtime_ns, seen, strict=True)
+    return [
+        FileUse(path, int(size), int(mtime_ns), *use)
+        for number, (path, size, mtime_ns, use) in enumerate(columns)
+        if number not in folders
+    ]
+
+
+def _columns(work: Workload, reads: NDArray[np.int64]) -> _Columns:
+    """Shape a job's reads as the engine takes them."""
+    return (
         work.files.path,
         np.ascontiguousarray(work.files.size, np.int64),
         np.ascontiguousarray(work.worker[reads], np.uint32),
@@ -140,9 +224,3 @@ def file_uses(work: Workload) -> list[FileUse]:
         np.ascontiguousarray(work.offset[reads], np.int64),
         np.ascontiguousarray(work.length[reads], np.int64),
     )
-    columns = zip(work.files.path, work.files.size, work.files.mtime_ns, seen, strict=True)
-    return [
-        FileUse(path, int(size), int(mtime_ns), *use)
-        for number, (path, size, mtime_ns, use) in enumerate(columns)
-        if number not in folders
-    ]

@@ -18,7 +18,7 @@ use crate::observation::Observer;
 use crate::order::FairQueue;
 use crate::prefetch::BlockRef;
 use crate::reading::Waiting;
-use crate::rules::{Explanation, Rules};
+use crate::rules::{Explanation, JobUse, Rules};
 use crate::stats::Stats;
 use crate::trail::Trail;
 use crate::transient::Transient;
@@ -209,6 +209,11 @@ impl Core {
     /// What is known of job and machine.
     pub fn around(&self) -> &FactSet {
         &self.around
+    }
+
+    /// What reads show of the job; nothing where no rule asks for what they show.
+    pub fn job(&self) -> JobUse {
+        self.observer.as_ref().map_or(JobUse::default(), Observer::job)
     }
 
     /// Who read lately.

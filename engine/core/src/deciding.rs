@@ -6,7 +6,7 @@ use crate::catalog::NONE;
 use crate::class::{Ahead, CacheClass, OrderClass, PrefetchClass, some_policy_ranks_files};
 use crate::decisions::DecisionTrace;
 use crate::eviction::Slot;
-use crate::observation::ObservedRead;
+use crate::observation::{ObservedRead, Observer};
 use crate::rules::{LiveFacts, Reach, Rules};
 use crate::treatment::Treatments;
 use crate::{
@@ -133,10 +133,13 @@ impl Core {
         let before = observer.facts(extent.file);
         let folder_changed = observer.read(&read, |file| self.catalog.path(file));
         let after = observer.facts(extent.file);
+        if self.rules.depend_on_job(&before, &after, &self.around) {
+            return self.judge_all_anew();
+        }
         if self.rules.depend_on(&before, &after, &self.around) {
             self.judge_anew(extent.file)?;
         }
-        if folder_changed {
+        if folder_changed && self.rules.ask_for_use() {
             for file in self
                 .observer
                 .iter()
@@ -147,6 +150,26 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Note who came to a file; decide anew where what that shows of the job changes a verdict.
+    pub(crate) fn observe_open(&mut self, file: FileId, reader: ReaderId) -> Result<(), CoreError> {
+        let Some(observer) = &mut self.observer else {
+            return Ok(());
+        };
+        let before = observer.facts(file);
+        observer.open(file, reader);
+        let after = observer.facts(file);
+        if self.rules.depend_on_job(&before, &after, &self.around) {
+            self.judge_all_anew()?;
+        }
+        Ok(())
+    }
+
+    fn judge_all_anew(&mut self) -> Result<(), CoreError> {
+        (0..self.catalog.files.len() as u32)
+            .map(FileId)
+            .try_for_each(|file| self.judge_anew(file))
     }
 
     pub(crate) fn recognized(&mut self, file: FileId, format: KnownFormat) -> Result<(), CoreError> {
@@ -160,6 +183,17 @@ impl Core {
     /// Take over what is known of job and machine; decide anew what that can change.
     pub(crate) fn facts_changed(&mut self, facts: FactSet) -> Result<(), CoreError> {
         let before = std::mem::replace(&mut self.around, facts);
+        if let Some(observer) = &mut self.observer {
+            let job = |observer: &Observer| LiveFacts {
+                job: observer.job(),
+                ..LiveFacts::default()
+            };
+            let shown = job(observer);
+            observer.set_work(self.around.work);
+            if self.rules.depend_on_job(&shown, &job(observer), &self.around) {
+                return self.judge_all_anew();
+            }
+        }
         let reach = self.rules.reach_of(&before, &self.around);
         for file in (0..self.catalog.files.len() as u32).map(FileId) {
             let concerned = match reach {
@@ -188,7 +222,10 @@ impl Core {
             return Err(CoreError::Plan("what is observed changes: remount needed".into()));
         }
         let needs_observer = needs_observer(&rules, &plan);
-        let fresh = (needs_observer && self.observer.is_none()).then(|| self.catalog.observer());
+        let mut fresh = (needs_observer && self.observer.is_none()).then(|| self.catalog.observer());
+        if let Some(observer) = &mut fresh {
+            observer.set_work(self.around.work);
+        }
         let decisions: Vec<Decision> = (0..self.catalog.files.len() as u32)
             .map(FileId)
             .map(|file| {

@@ -54,6 +54,6 @@ pub use plan::{
     ActionSpec, ConditionSpec, DiskTier, Match, MemoryTier, Observe, Origin, Plan, RuleSpec, Tiers,
 };
 pub use registry::registry;
-pub use rules::{AccessPattern, FactSet, LiveFacts, Rules};
+pub use rules::{AccessPattern, FactSet, JobUse, LiveFacts, Rules};
 pub use stats::{Stats, Tally};
 pub use units::{Extent, FetchId, FileId, Nanos, ReaderId, TicketId, Version};

@@ -18,7 +18,8 @@ pub(crate) struct Waiting {
 
 impl Core {
     pub(crate) fn opened(&mut self, file: FileId, reader: ReaderId) -> Result<(), CoreError> {
-        let prefetch = self.catalog.files[self.known(file)?.0 as usize].prefetch;
+        self.observe_open(self.known(file)?, reader)?;
+        let prefetch = self.catalog.files[file.0 as usize].prefetch;
         if prefetch != NONE {
             self.prefetches[prefetch as usize]
                 .prefetcher

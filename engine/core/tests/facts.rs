@@ -138,3 +138,96 @@ fn a_journal_with_facts_replays_to_the_same_effects() {
     // a journal of a mount that did not know the job has other effects or none; the facts are in the text
     assert!(text.contains(r#""workload.rank":0"#));
 }
+
+/// Read a file whole; nobody carries out what the core orders.
+fn read(job: &mut Job, file: u32, ticket: u64) {
+    job.tell(Event::Read {
+        ticket: serde_json::from_value(json!(ticket)).expect("a ticket"),
+        extent: serde_json::from_value(json!({"file": file, "offset": 0, "length": 100})).expect("an extent"),
+        reader: serde_json::from_value(json!(1)).expect("a reader"),
+    });
+}
+
+/// A job whose model became known first, then 20 samples.
+fn job_on_samples(conditions: &Value) -> Job {
+    let mut job = Job::new(conditions);
+    for file in 1..21 {
+        job.tell(Event::Seen {
+            file: FileId(file),
+            facts: FileFacts {
+                path: format!("samples/{file:02}.jpg").into_bytes(),
+                size: 100,
+                mtime_ns: 0,
+                version: Version(1),
+                format: None,
+            },
+        });
+    }
+    job
+}
+
+#[test]
+fn an_epoch_that_reads_show_changes_decisions_and_replays() {
+    let mut job = job_on_samples(&json!([condition("workload.epoch", "greater_equal", &json!(1))]));
+    for file in 1..21 {
+        read(&mut job, file, u64::from(file));
+        assert!(!job.is_cached());
+    }
+    for file in 1..21 {
+        read(&mut job, file, 100 + u64::from(file));
+    }
+    assert!(job.is_cached(), "also a file that nobody read");
+    let (events, difference) = replay(&(job.journal.join("\n") + "\n")).expect("a journal");
+    assert_eq!((events, difference.is_none()), (61, true));
+    // what is handed in stands above what reads show
+    job.learn(&json!({"workload.epoch": 0}));
+    assert!(!job.is_cached());
+    job.learn(&json!({}));
+    assert!(job.is_cached());
+}
+
+#[test]
+fn decisions_are_made_anew_only_when_a_condition_asks_for_what_changed() {
+    let count = |conditions: &Value| {
+        let mut plan = plan(conditions);
+        plan["debug"] = json!(true);
+        let mut job = job_on_samples(conditions);
+        job.core = {
+            let mut fresh = Core::new(Plan::from_json(&plan.to_string()).expect("a plan")).expect("compiles");
+            for line in &job.journal[1..] {
+                let entry: JournalEntry = serde_json::from_str(line).expect("an entry");
+                fresh.handle(entry.event, entry.now).expect("in order");
+            }
+            fresh
+        };
+        for pass in 0..3 {
+            for file in 1..21 {
+                read(&mut job, file, 1 + pass * 100 + u64::from(file));
+            }
+        }
+        job.core.decisions().expect("a trace")["made"].clone()
+    };
+    let files = 21;
+    assert_eq!(
+        count(&json!([condition("workload.rank", "equals", &json!(0))])),
+        json!(files)
+    );
+    // unknown before the first read, 0 after it, then 1, then 2: only the first two of these change a verdict
+    let asked = count(&json!([condition("workload.epoch", "less_than", &json!(1))]));
+    assert_eq!(asked, json!(3 * files));
+}
+
+#[test]
+fn a_phase_follows_what_the_processes_tell() {
+    let mut job = job_on_samples(&json!([condition(
+        "workload.phase",
+        "equals",
+        &json!("training")
+    )]));
+    for file in 1..21 {
+        read(&mut job, file, u64::from(file));
+    }
+    assert!(!job.is_cached(), "one pass shows no training");
+    job.learn(&json!({"workload.type": "training"}));
+    assert!(job.is_cached());
+}

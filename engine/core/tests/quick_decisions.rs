@@ -153,7 +153,11 @@ fn facts() -> impl Strategy<Value = (FileFacts, LiveFacts, FactSet)> {
         prop::option::of(Just(AccessPattern::Random)),
         prop::option::of(0_u64..6),
     )
-        .prop_map(|(pattern, frequency)| LiveFacts { pattern, frequency });
+        .prop_map(|(pattern, frequency)| LiveFacts {
+            pattern,
+            frequency,
+            ..LiveFacts::default()
+        });
     let sets = vec![
         json!({}),
         json!({"workload.framework": "pytorch", "system.gpu_count": 3}),

@@ -387,6 +387,11 @@ impl Driver {
         self.finish(inner, step);
     }
 
+    /// What reads show of the job, by the names of facts.
+    pub fn job(&self) -> serde_json::Value {
+        self.inner.lock().core.job().facts()
+    }
+
     /// Threads that read lately, oldest ids first.
     pub fn readers(&self) -> Vec<u32> {
         let mut readers = self.inner.lock().core.readers();

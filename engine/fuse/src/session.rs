@@ -233,6 +233,11 @@ impl MountSession {
         serde_json::Value::from(self.driver.decisions()).to_string()
     }
 
+    /// What reads show of the job, as JSON by the names of facts; empty where no rule asks for it.
+    pub fn job_json(&self) -> String {
+        self.driver.job().to_string()
+    }
+
     /// The rules in force and what came of each, as JSON.
     pub fn rules_json(&self) -> String {
         self.driver.rules_in_force().to_string()

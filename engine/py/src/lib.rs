@@ -38,7 +38,7 @@ mod _native {
         MountSession, cached_bytes, clear_dead_mount, mounted_at, replay_journal, serve_warden,
     };
     #[pymodule_export]
-    use crate::observe::observe_reads;
+    use crate::observe::{observe_job, observe_reads};
     #[pymodule_export]
     use crate::probe::{MemoryFiles, StorageProber};
     #[pymodule_export]

@@ -83,6 +83,10 @@ impl MountSession {
         py.detach(|| self.session.decisions_json())
     }
 
+    fn job_json(&self, py: Python<'_>) -> String {
+        py.detach(|| self.session.job_json())
+    }
+
     fn rules_json(&self, py: Python<'_>) -> String {
         py.detach(|| self.session.rules_json())
     }

@@ -137,6 +137,7 @@ fn observed((path, _, _, pattern, reads, bytes): TracedFile) -> (Vec<u8>, Observ
     let live = LiveFacts {
         pattern: pattern.and_then(named),
         frequency: (reads > 0).then_some(reads),
+        ..LiveFacts::default()
     };
     (path, Observed { live, reads, bytes })
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::facts::{FACTS, Fact, FactKind, FactSource};
+use super::job_use::Work;
 
 /// Values by fact; what is not named is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub struct FactSet {
     pub(super) time_s: Option<u64>,
     /// `workload.batch_size`.
     pub(super) batch_size: Option<u64>,
+    /// `workload.type`, where it is a kind of work that phases follow.
+    pub(crate) work: Option<Work>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +71,7 @@ impl FactSet {
         }
         match (name, &read) {
             ("system.time", FactValue::Number(number)) => self.time_s = Some(*number),
+            ("workload.type", FactValue::Text(word)) => self.work = Work::of_name(word),
             ("workload.batch_size", FactValue::Number(number)) => self.batch_size = Some(*number),
             _ => {}
         }

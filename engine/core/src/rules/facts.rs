@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::job_use::{JobUse, Phase, Work};
 use super::view::{self, View};
 use crate::filetype::FileType;
 
@@ -41,13 +42,16 @@ impl AccessPattern {
     }
 }
 
-/// What was observed of a file so far; `None` is unknown and makes a condition unknown, never false.
+/// What was observed of a file, and of the job, so far; `None` is unknown and makes a condition unknown, never false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LiveFacts {
     /// How its reads follow one another.
     pub pattern: Option<AccessPattern>,
     /// Reads that were seen so far.
     pub frequency: Option<u64>,
+    /// What all reads show of the job.
+    #[serde(default)]
+    pub job: JobUse,
 }
 
 /// What a fact's values are.
@@ -105,13 +109,14 @@ pub struct FactInfo {
     pub words: Words,
     /// Whether people may hand in other words.
     pub is_open: bool,
-    /// Whether something measures it; otherwise it is unknown until it is handed in.
-    pub is_measured: bool,
     /// One sentence.
     pub summary: &'static str,
     /// What is known of it where nobody handed a value in.
     #[serde(skip)]
     pub(super) read: ReadFact,
+    /// Whether reads show it of the whole job.
+    #[serde(skip)]
+    pub(super) is_shown_by_reads: bool,
 }
 
 pub(super) type ReadFact = for<'v> fn(&'v View<'_>) -> Option<Fact<'v>>;
@@ -141,7 +146,11 @@ const AT_READS: &str = "with each read that the mount sees";
 const AT_START: &str = "when the job's processes were looked at, every 30 s";
 const EVERY_30_S: &str = "every 30 s";
 const ONCE: &str = "when mounting";
-const NEVER: &str = "never: --fact or a trace gives it";
+/// Of a job: told by its processes, else by its reads.
+const AT_START_OR_VISITS: &str =
+    "when the job's processes were looked at, every 30 s; else when a reader comes to a file";
+const AT_VISITS: &str = "when a reader comes to a file, where some rule asks for it";
+const AT_GROWTH: &str = "when a reader comes to a file, where some rule asks for it; in steps of an eighth";
 
 const TYPES: [&str; FileType::ALL.len()] = {
     let mut names = [""; FileType::ALL.len()];
@@ -161,7 +170,15 @@ const PATTERNS: [&str; AccessPattern::ALL.len()] = {
     }
     names
 };
-const WORKLOADS: &[&str] = &["training", "inference", "preprocessing", "evaluation"];
+const WORKLOADS: [&str; Work::ALL.len()] = {
+    let mut names = [""; Work::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Work::ALL[index].name();
+        index += 1;
+    }
+    names
+};
 const FRAMEWORKS: &[&str] = &[
     "pytorch",
     "tensorflow",
@@ -173,13 +190,15 @@ const FRAMEWORKS: &[&str] = &[
     "mxnet",
     "onnx",
 ];
-const PHASES: &[&str] = &[
-    "initialization",
-    "training",
-    "validation",
-    "evaluation",
-    "checkpointing",
-];
+const PHASES: [&str; Phase::ALL.len()] = {
+    let mut names = [""; Phase::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Phase::ALL[index].name();
+        index += 1;
+    }
+    names
+};
 
 /// Every fact that a condition may name.
 #[rustfmt::skip]
@@ -199,13 +218,13 @@ pub static FACTS: &[FactInfo] = &[
     number("access.frequency", "1", FactSource::Live, AT_READS, "Reads seen so far.", view::frequency),
     number("access.batch_size", "1", FactSource::Live, "from a trace, or as workload.batch_size", "Files per batch.", view::batch_size),
     // by whom
-    given_word("workload.type", FactSource::Job, Words::Known(WORKLOADS), AT_START, "What the job does."),
+    shown_word("workload.type", Words::Known(&WORKLOADS), AT_START_OR_VISITS, "What the job does: from its command line, else training where the data set is read again.", view::work),
     given_word("workload.framework", FactSource::Job, Words::Known(FRAMEWORKS), AT_START, "The framework that the job has loaded."),
-    given_word("workload.phase", FactSource::Job, Words::Known(PHASES), NEVER, "What the job does now."),
+    shown_word("workload.phase", Words::Known(&PHASES), AT_VISITS, "What the job does now, from the files that it reads and from workload.type.", view::phase),
     given("workload.batch_size", "1", FactSource::Job, AT_START, "Samples per batch."),
-    given("workload.epoch", "1", FactSource::Job, NEVER, "Number of the epoch, from 0."),
-    given("workload.model_size", "bytes", FactSource::Job, NEVER, "Size of the model."),
-    given("workload.dataset_size", "bytes", FactSource::Job, NEVER, "Size of the data set."),
+    shown("workload.epoch", "1", AT_VISITS, "Number of the pass over the data set, from 0; unknown where files are drawn at random.", view::epoch),
+    shown("workload.model_size", "bytes", AT_GROWTH, "Model and checkpoint files that were read, each once, of the folder with most of them.", view::model_size),
+    shown("workload.dataset_size", "bytes", AT_GROWTH, "Files of the data set that were read, each once.", view::dataset_size),
     given("workload.process_id", "1", FactSource::Job, AT_START, "Process that reads."),
     given("workload.rank", "1", FactSource::Job, AT_START, "Rank of a distributed job's process (RANK)."),
     given("workload.world_size", "1", FactSource::Job, AT_START, "Processes of a distributed job (WORLD_SIZE)."),
@@ -248,9 +267,9 @@ const fn text(name: &'static str, summary: &'static str, read: ReadFact) -> Fact
         refresh: AT_SIGHT,
         words: Words::Any,
         is_open: true,
-        is_measured: true,
         summary,
         read,
+        is_shown_by_reads: false,
     }
 }
 
@@ -270,9 +289,9 @@ const fn word(
         refresh,
         words,
         is_open: !matches!(words, Words::Only(_)),
-        is_measured: true,
         summary,
         read,
+        is_shown_by_reads: false,
     }
 }
 
@@ -292,9 +311,9 @@ const fn number(
         refresh,
         words: Words::Any,
         is_open: true,
-        is_measured: true,
         summary,
         read,
+        is_shown_by_reads: false,
     }
 }
 
@@ -306,10 +325,7 @@ const fn given_word(
     refresh: &'static str,
     summary: &'static str,
 ) -> FactInfo {
-    FactInfo {
-        is_measured: !is_never(refresh),
-        ..word(name, source, refresh, words, summary, view::nothing)
-    }
+    word(name, source, refresh, words, summary, view::nothing)
 }
 
 /// A number of that kind.
@@ -320,13 +336,33 @@ const fn given(
     refresh: &'static str,
     summary: &'static str,
 ) -> FactInfo {
+    number(name, unit, source, refresh, summary, view::nothing)
+}
+
+/// A word that reads show of the job, unless it is handed in.
+const fn shown_word(
+    name: &'static str,
+    words: Words,
+    refresh: &'static str,
+    summary: &'static str,
+    read: ReadFact,
+) -> FactInfo {
     FactInfo {
-        is_measured: !is_never(refresh),
-        ..number(name, unit, source, refresh, summary, view::nothing)
+        is_shown_by_reads: true,
+        ..word(name, FactSource::Job, refresh, words, summary, read)
     }
 }
 
-/// The text itself cannot be compared in a constant.
-const fn is_never(refresh: &str) -> bool {
-    refresh.len() == NEVER.len()
+/// A number of that kind.
+const fn shown(
+    name: &'static str,
+    unit: &'static str,
+    refresh: &'static str,
+    summary: &'static str,
+    read: ReadFact,
+) -> FactInfo {
+    FactInfo {
+        is_shown_by_reads: true,
+        ..number(name, unit, FactSource::Job, refresh, summary, read)
+    }
 }

@@ -16,6 +16,7 @@ mod explain;
 mod fact_set;
 mod facts;
 mod index;
+mod job_use;
 mod number;
 mod operators;
 mod strongest;
@@ -31,6 +32,7 @@ pub use condition::Verdict;
 pub use explain::{ConditionReport, Explanation, RuleReport};
 pub use fact_set::FactSet;
 pub use facts::{AccessPattern, FACTS, FactInfo, FactKind, FactSource, LiveFacts, Words};
+pub use job_use::{JobUse, Phase, Work};
 pub use operators::{OPERATORS, OperatorInfo, ValueShape};
 
 use crate::action::{AppliedRule, Composed, Decision, Patch};
@@ -111,6 +113,12 @@ impl Rules {
     /// Whether some condition asks for what is observed while files are used.
     pub fn need_live_facts(&self) -> bool {
         self.conditions()
+            .any(|condition| condition.fact.source == FactSource::Live || condition.fact.is_shown_by_reads)
+    }
+
+    /// Whether some condition asks how files are used, each for itself.
+    pub fn ask_for_use(&self) -> bool {
+        self.conditions()
             .any(|condition| condition.fact.source == FactSource::Live)
     }
 
@@ -127,7 +135,16 @@ impl Rules {
             View::new(&NO_FILE, before, around),
             View::new(&NO_FILE, after, around),
         );
-        self.differ(&views, |source| source == FactSource::Live)
+        self.differ(&views, |fact| fact.source == FactSource::Live)
+    }
+
+    /// Whether a change of what was observed of the job can change decisions, those of all files alike.
+    pub fn depend_on_job(&self, before: &LiveFacts, after: &LiveFacts, around: &FactSet) -> bool {
+        let views = (
+            View::new(&NO_FILE, before, around),
+            View::new(&NO_FILE, after, around),
+        );
+        before.job != after.job && self.differ(&views, |fact| fact.is_shown_by_reads)
     }
 
     /// Whose decisions a change of job and machine can change.
@@ -137,7 +154,7 @@ impl Rules {
             View::new(&NO_FILE, &live, before),
             View::new(&NO_FILE, &live, after),
         );
-        if self.differ(&views, |source| source != FactSource::File) {
+        if self.differ(&views, |fact| fact.source != FactSource::File) {
             Reach::All
         } else if before.time_s != after.time_s && self.conditions().any(Condition::is_about_age) {
             Reach::Aged
@@ -155,9 +172,9 @@ impl Rules {
             .any(|condition| condition.verdict(&before) != condition.verdict(&after))
     }
 
-    fn differ(&self, views: &(View<'_>, View<'_>), asks: impl Fn(FactSource) -> bool) -> bool {
+    fn differ(&self, views: &(View<'_>, View<'_>), asks: impl Fn(&FactInfo) -> bool) -> bool {
         self.conditions()
-            .filter(|condition| asks(condition.fact.source))
+            .filter(|condition| asks(condition.fact))
             .any(|condition| condition.verdict(&views.0) != condition.verdict(&views.1))
     }
 

@@ -106,6 +106,26 @@ pub(super) fn frequency<'v>(view: &'v View<'_>) -> Option<Fact<'v>> {
     view.live.frequency.map(Fact::Number)
 }
 
+pub(super) fn work<'v>(view: &'v View<'_>) -> Option<Fact<'v>> {
+    view.live.job.work.map(|work| word(work.name()))
+}
+
+pub(super) fn phase<'v>(view: &'v View<'_>) -> Option<Fact<'v>> {
+    view.live.job.phase.map(|phase| word(phase.name()))
+}
+
+pub(super) fn epoch<'v>(view: &'v View<'_>) -> Option<Fact<'v>> {
+    view.live.job.epoch.map(Fact::Number)
+}
+
+pub(super) fn model_size<'v>(view: &'v View<'_>) -> Option<Fact<'v>> {
+    view.live.job.model_bytes.map(Fact::Number)
+}
+
+pub(super) fn dataset_size<'v>(view: &'v View<'_>) -> Option<Fact<'v>> {
+    view.live.job.dataset_bytes.map(Fact::Number)
+}
+
 pub(super) fn batch_size<'v>(view: &'v View<'_>) -> Option<Fact<'v>> {
     view.around.batch_size.map(Fact::Number)
 }
