@@ -117,6 +117,12 @@ impl Catalog {
         }
     }
 
+    /// Whether a cache policy holds a block.
+    pub fn is_resident(&self, block: BlockRef) -> bool {
+        let slot = self.slot(block);
+        slot.is_some_and(|slot| self.blocks[slot as usize].is_resident)
+    }
+
     /// Whether a block is on its way.
     pub fn is_on_its_way(&self, block: BlockRef) -> bool {
         let slot = self.slot(block);

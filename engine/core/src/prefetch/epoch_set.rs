@@ -34,6 +34,10 @@ enum Place {
     Aside,
 }
 
+/// Members that are left for later in one go because their bytes only pass through after a read. They stay candidates:
+/// were they set aside, a set of which all passes at once would never be fetched ahead again.
+const MOST_PASSED_BY: u32 = 16;
+
 /// A block that was asked for.
 #[derive(Debug, Clone, Copy)]
 struct Issue {
@@ -147,6 +151,7 @@ impl Prefetcher for EpochSet {
         if self.reads == 0 || !self.is_accurate() {
             return None; // nobody reads yet: the set may never be used
         }
+        let mut passed_by = 0;
         while let Some(member) = self.queue.front() {
             let wanted = BlockRef {
                 file: self.files[member as usize],
@@ -154,12 +159,19 @@ impl Prefetcher for EpochSet {
             };
             if wanted.index >= catalog.block_count(wanted.file) {
                 // all its blocks were asked for, or there already
-                let place = if self.issued.contains_key(&BlockRef { index: 0, ..wanted }) {
-                    Place::Issued
+                let first = BlockRef { index: 0, ..wanted };
+                if self.issued.contains_key(&first) {
+                    self.take_first(member, Place::Issued);
+                } else if wanted.index == 0 || catalog.is_resident(first) {
+                    self.take_first(member, Place::Aside);
+                } else if passed_by == MOST_PASSED_BY {
+                    return None;
                 } else {
-                    Place::Aside
-                };
-                self.take_first(member, place);
+                    passed_by += 1;
+                    self.block = 0;
+                    self.queue.remove(member);
+                    self.queue.push_back(member);
+                }
                 continue;
             }
             self.block += 1;
