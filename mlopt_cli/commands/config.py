@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,6 +38,18 @@ def command(
         str | None,
         typer.Option("-r", "--recipe", metavar="RECIPE", help="File, or name of a shipped recipe."),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--source", metavar="DIR", help="The job's data, where the framework auto is looked for."
+        ),
+    ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fact", metavar="KEY=VALUE", help="What if, for hints of plugins and the hardware auto."
+        ),
+    ] = None,
     origin: Annotated[
         bool, typer.Option("--origin", help="Tell for each value the layer, file and line that set it.")
     ] = False,
@@ -48,6 +61,7 @@ def command(
 
     \b
     mlopt config show -r train.yaml --origin
+    mlopt config show --framework auto --source ./data --fact system.gpu_count=8
     mlopt config show --config-dir ml_configs --environment production --origin
     mlopt config validate --config-dir ml_configs
 
@@ -56,12 +70,16 @@ def command(
     """
     if action is Action.VALIDATE:
         return _validate(recipe, layers, as_json=as_json)
-    resolved = layers.resolve(recipe)
+    from mlopt_cli.workflows.given_facts import parse_facts
+
+    facts = parse_facts(fact or [])
+    resolved = layers.resolve(recipe, source, facts)
     applied = {rule["id"].partition("@")[0] for rule in resolved.rules}
     rows = [_row(key, value, origins, applied) for key, value, origins in resolved.origins()]
     report = Report(
         "config",
-        {"action": action.value, "recipe": recipe} | {"layers": layers.to_dict()},
+        {"action": action.value, "recipe": recipe, "layers": layers.to_dict()}
+        | {"source": str(source) if source else None, "facts": facts},
         {"name": resolved.name, "values": rows},
         [{"code": each.code, "message": f"{each.where}: {each.message}"} for each in resolved.warnings],
     )

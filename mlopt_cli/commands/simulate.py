@@ -94,15 +94,23 @@ def command(
     TraceUnreadableError
         When the trace cannot be read.
     """
-    from mlopt_cli.workflows.simulation_inputs import compiled, fitted_storage, job_of, named_storage
+    from mlopt_cli.workflows.simulation_inputs import (
+        compiled,
+        fitted_storage,
+        job_of,
+        named_storage,
+        source_of,
+    )
     from simulator.fuse_costs import FuseCosts
     from simulator.report import sentence
     from simulator.scenario import Scenario
     from simulator.sweep import sweep
 
-    loaded = {name or layers.label: layers.resolve(name) for name in tuple(recipe or ()) or (None,)}
     model = named_storage(storage)
     job = job_of(trace)
+    known = (model.facts() if model else {}) | job.facts
+    names = tuple(recipe or ()) or (None,)
+    loaded = {name or layers.label: layers.resolve(name, source_of(job), known) for name in names}
     report = Report(
         "simulate",
         {"trace": str(trace), "recipes": list(loaded), "storage": storage} | {"layers": layers.to_dict()},

@@ -48,6 +48,25 @@ def job_of(trace: Path) -> Workload:
     return job
 
 
+def source_of(job: Workload) -> Path | None:
+    """Find the data that a job read, where it still is: frameworks are looked for there.
+
+    Parameters
+    ----------
+    job : Workload
+        The recorded job.
+
+    Returns
+    -------
+    Path or None
+        Its source; None where there are several, or it is not on this machine.
+    """
+    if len(job.sources) != 1:
+        return None
+    source = Path(job.sources[0])
+    return source if source.is_dir() else None
+
+
 def named_storage(name: str) -> StorageModel | None:
     """Find a storage model before a trace is read, so that a misspelt name costs no time.
 

@@ -107,3 +107,22 @@ def test_its_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "11 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("command", ["test-rules", "config"])
+def test_its_hints_are_told_the_facts_of_the_machine(
+    environment: dict[str, str], tmp_path: Path, command: str
+) -> None:
+    tree = tmp_path / "data"
+    tree.mkdir()
+    for number in range(6):
+        (tree / f"train-{number}.spk").write_bytes(b"SPK1" + bytes(5000))
+    words = ["--framework", "auto", "--plugin", "shardpack"]
+    words = [str(tree), *words] if command == "test-rules" else ["show", "--source", str(tree), *words]
+    found = {}
+    for count in (1, 8):
+        code, answer = mlopt(environment, *words, "--fact", f"system.gpu_count={count}", command=command)
+        assert code == 0
+        # of its two hints one becomes a rule with an advisory scope, the other comes to nothing
+        found[count] = {"MLO202", "MLO261"} <= {warning["code"] for warning in answer["warnings"]}
+    assert found == {1: False, 8: True}
