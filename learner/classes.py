@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,22 @@ class Behaviour:
 
 
 @dataclass(frozen=True)
+class Discovery:
+    """What a tree asks of a class's files beside the class's own description.
+
+    Attributes
+    ----------
+    conditions : tuple of dict
+        As in a recipe; all must hold.
+    purity : float
+        Share of the bytes that are read as most of them are, 0 to 1.
+    """
+
+    conditions: tuple[dict[str, Any], ...]
+    purity: float
+
+
+@dataclass(frozen=True)
 class FileClass:
     """Files under one directory, of some extensions and sizes, that the job treats alike.
 
@@ -91,6 +108,8 @@ class FileClass:
         Share of reads that go on where the last one ended, 0 to 1.
     wait_share : float
         Share of the job's recorded waiting that fell on it, 0 to 1.
+    found : Discovery or None
+        Where a tree found it; None for a plain class.
     """
 
     name: str
@@ -106,6 +125,7 @@ class FileClass:
     epoch_share: float = 0.0
     sequential_ratio: float = 0.0
     wait_share: float = 0.0
+    found: Discovery | None = None
 
     @property
     def n_files(self) -> int:
@@ -150,7 +170,7 @@ def classify(features: pd.DataFrame, *, limit: int = MAX_CLASSES) -> list[FileCl
     )
     read = features["bytes_read"].to_numpy()
     groups.sort(key=lambda group: (-int(read[group.members].sum()), group.directory, group.extensions))
-    return _named([_measured(features, group) for group in groups[:limit]])
+    return _named([measured(features, group) for group in groups[:limit]])
 
 
 def _leaf(
@@ -165,12 +185,25 @@ def _leaf(
         size_min=low,
         size_max=high,
         members=members,
-        behaviour=_behaviour(features, members),
+        behaviour=reading_of(features, members),
     )
 
 
-def _behaviour(features: pd.DataFrame, members: NDArray[np.int64]) -> Behaviour:
-    """Find whether a group's bytes are read again, and whether in another order."""
+def reading_of(features: pd.DataFrame, members: NDArray[np.int64]) -> Behaviour:
+    """Find whether a group's bytes are read again, and whether in another order.
+
+    Parameters
+    ----------
+    features : pandas.DataFrame
+        All files.
+    members : ndarray of int64, shape (n_members,)
+        Rows of the group.
+
+    Returns
+    -------
+    Behaviour
+        Of most of its bytes.
+    """
     rows = features.iloc[members]
     size = rows["size"].to_numpy().astype(float) + 1.0
     again = (rows["epochs_read"] > 1) | (rows["bytes_read"] > 1.5 * rows["size"])
@@ -189,7 +222,7 @@ def _cover(features: pd.DataFrame, leaves: Sequence[FileClass], depth: int) -> I
     """Join leaves that behave alike below their deepest common directory; else look one level deeper."""
     if len(leaves) == 1 or _alike(leaves):
         members = np.sort(np.concatenate([leaf.members for leaf in leaves]))
-        behaviour = _behaviour(features, members)
+        behaviour = reading_of(features, members)
         known = {leaf.behaviour.order for leaf in leaves} - {None}
         if known:
             # shuffled inside each directory is shuffled, also where the directories keep their order
@@ -265,11 +298,25 @@ def _joined(features: pd.DataFrame, first: FileClass, second: FileClass) -> File
         size_min=min(first.size_min, second.size_min),
         size_max=upper,
         members=members,
-        behaviour=_behaviour(features, members),
+        behaviour=reading_of(features, members),
     )
 
 
-def _measured(features: pd.DataFrame, group: FileClass) -> FileClass:
+def measured(features: pd.DataFrame, group: FileClass) -> FileClass:
+    """Fill in what a group's files have together.
+
+    Parameters
+    ----------
+    features : pandas.DataFrame
+        All files.
+    group : FileClass
+        The group.
+
+    Returns
+    -------
+    FileClass
+        With bytes, reads and waiting.
+    """
     rows = features.iloc[group.members]
     epochs = rows["epochs"].to_numpy().astype(float)
     reads = rows["reads"].to_numpy().astype(float)

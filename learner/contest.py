@@ -15,6 +15,8 @@ from learner.treatments import SMALL_BLOCK_BYTES
 from recipes.schema import ParameterModel
 
 SEARCHED = "searched"
+#: The same with classes that a tree has split.
+BY_TREE = "searched, classes by tree"
 #: The rung on which all offers meet; those that it leaves meet in full size.
 FIRST_RUNG = 1
 #: Offers whose training epochs take this much longer than the best are not asked further.

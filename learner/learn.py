@@ -9,7 +9,7 @@ from typing import Any
 
 import recipes
 from learner import emit
-from learner.contest import SEARCHED, Contest, Entrant, best_of
+from learner.contest import BY_TREE, SEARCHED, Contest, Entrant, best_of
 from learner.evidence import FINAL_RUNG
 from learner.header import assumed, describe_job, header
 from learner.holdout import (
@@ -25,6 +25,7 @@ from learner.holdout import (
 from learner.judge import World
 from learner.offers import offers
 from learner.runs import Run
+from learner.trees import split
 from learner.tried import Tried, contest_lines, search_lines, verdict_lines
 from learner.tune import Progress, Tuned, Tuner
 from mlopt_engine.errors import InvalidInputError, RefusedError
@@ -145,17 +146,14 @@ def learn(request: Request, progress: Progress = silent) -> Learned:
             do="Learn from them apart, or give --assume-epochs N for all",
         )
     tuner = Tuner(request.runs, request.world, seed=request.seed, jobs=request.jobs, progress=progress)
-    tuned = tuner.learn(
-        name=f"learned-{request.runs[0].sha256[:8]}",
-        description=describe_job(request),
-        base=request.base if request.build_on_base else None,
-    )
-    entrants = _meet(request, tuner, tuned)
+    searched = _searched(request, tuner)
+    entrants = _meet(request, tuner, searched)
     progress("judging on the hold-out", 1, 1)
     finalists = {each.name: each.document for each in entrants if each.is_finalist and each.training < 1.0}
     seconds = holdout_seconds(request.world, request.runs, finalists, jobs=request.jobs)
     winner = best_of(entrants, seconds) if seconds else None
     source_s = tuner.evidence.source_cost(FINAL_RUNG).score
+    tuned = searched.get(winner.name if winner else SEARCHED, searched[SEARCHED])
     tried = [
         *contest_lines(entrants, seconds, winner, source_s),
         *search_lines(tuned.ranking, source_s),
@@ -179,12 +177,28 @@ def learn(request: Request, progress: Progress = silent) -> Learned:
     return Learned(text, document, rules, winner.name, tuned, verdict, tuple(tried), tuple(assumed(request)))
 
 
-def _meet(request: Request, tuner: Tuner, tuned: Tuned) -> list[Entrant]:
-    """Let the searched recipe meet what ships; rules of a base that is built on are not to be lost."""
-    searched = []
-    if tuned.document["rules"]:
-        score = tuner.evidence.cost(tuned.document, FINAL_RUNG).score
-        searched = [Entrant(SEARCHED, SEARCHED, tuned.document, score)]
+def _searched(request: Request, tuner: Tuner) -> dict[str, Tuned]:
+    """Search with plain classes, and where a tree tells files apart that they mix, with its classes too."""
+    tuners = {SEARCHED: tuner}
+    if classes := split(tuner.features, tuner.classes):
+        tuners[BY_TREE] = tuner.with_classes(classes)
+    return {
+        name: each.learn(
+            name=f"learned-{request.runs[0].sha256[:8]}",
+            description=describe_job(request),
+            base=request.base if request.build_on_base else None,
+        )
+        for name, each in tuners.items()
+    }
+
+
+def _meet(request: Request, tuner: Tuner, tuned: Mapping[str, Tuned]) -> list[Entrant]:
+    """Let the searched recipes meet what ships; rules of a base that is built on are not to be lost."""
+    searched = [
+        Entrant(name, SEARCHED, each.document, tuner.evidence.cost(each.document, FINAL_RUNG).score)
+        for name, each in tuned.items()
+        if each.document["rules"]
+    ]
     if request.build_on_base and request.base.get("rules"):
         return searched
     settings = request.base.get("settings", {}) if request.build_on_base else {}

@@ -102,6 +102,11 @@ def reason_of(rule: LearnedRule, need: int, budget: Budget, allocation: Allocati
     """
     treatment = rule.treatment
     sentences = [f"{describe_class(treatment.target)}; {treatment.target.wait_share:.0%} of the waiting."]
+    if treatment.target.found is not None:
+        sentences.append(
+            f"Found by a tree: {treatment.target.found.purity:.0%} of its bytes are read alike, those beside "
+            "it are not."
+        )
     gain = allocation.first_gain.get(treatment.target.name) if allocation else None
     if gain is not None and gain.saved_s > 0:
         sentences.append(f"Its first bytes held save {gain.saved_s_per_gib:.2f} s per epoch and GiB.")

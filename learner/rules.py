@@ -45,6 +45,8 @@ def conditions(target: FileClass) -> list[dict[str, Any]]:
         made.append(_condition("size", "less_than", _size(target.size_max)))
     if target.size_min > 0:
         made.append(_condition("size", "greater_equal", _size(target.size_min)))
+    if target.found is not None:
+        made += [dict(condition) for condition in target.found.conditions]
     return made or [_condition("path", "glob", "**")]
 
 
@@ -110,7 +112,9 @@ class LearnedRule:
                 "saved_first_epoch_s": _short(self.saved.first),
                 "saved_epoch_s": _short(self.saved.steady),
             }
-        return {"origin": "class of files", "evidence": evidence}
+        if target.found is None:
+            return {"origin": "class of files", "evidence": evidence}
+        return {"origin": "discovered by tree", "evidence": {**evidence, "purity": target.found.purity}}
 
 
 def _short(seconds: float) -> float:

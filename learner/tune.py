@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -180,6 +181,24 @@ class Tuner:
             base_kept,
         )
 
+    def with_classes(self, classes: Sequence[FileClass]) -> Tuner:
+        """Learn from the same evidence with other classes.
+
+        Parameters
+        ----------
+        classes : sequence of FileClass
+            The classes.
+
+        Returns
+        -------
+        Tuner
+            Another tuner.
+        """
+        other = copy.copy(self)
+        other.classes = list(classes)
+        other.needs = {target.name: held_bytes(self.features, target) for target in classes}
+        return other
+
     def tick(self, stage: str) -> None:
         """Tell of a simulation that was asked for from outside.
 
@@ -318,7 +337,10 @@ class Tuner:
         weights = weigh_rules(
             self._document(chosen), self.features, gains, self._in_last_epoch(), seed=self.seed
         )
-        return [weigh(treatment, weight) for treatment, weight in zip(chosen, weights, strict=True)]
+        return [
+            weigh(treatment, weight if treatment.target.found is None else _all_needed(treatment))
+            for treatment, weight in zip(chosen, weights, strict=True)
+        ]
 
     def _is_member(self, target: FileClass) -> NDArray[np.bool_]:
         member = np.zeros(len(self.features), dtype=bool)
@@ -409,6 +431,12 @@ class Tuner:
                 for condition, weight in zip(rule["conditions"], learned.weights, strict=True)
             ]
         return {**base, "rules": rules}
+
+
+def _all_needed(treatment: Treatment) -> RuleWeights:
+    """Weigh the path to a leaf: it is one only where each of its questions has its answer."""
+    constant = tuple(1.0 for _ in conditions(treatment.target))
+    return RuleWeights(constant, 1.0, "constant weights: a tree found it, and each of its answers is needed")
 
 
 def _worth(rule: LearnedRule) -> float:

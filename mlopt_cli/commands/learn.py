@@ -295,7 +295,7 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
         table.add_row(f"bound: {name.replace('_', ' ')}", f"{seconds:.2f}", "", "", style="dim")
     console.print(table)
     console.print(_tried_table([each.to_dict() for each in learned.tried]))
-    if learned.origin != SEARCHED:
+    if not learned.origin.startswith(SEARCHED):
         console.print(f"{learned.origin} is fastest; the recipe selects it")
     for rule in learned.rules:
         console.print(

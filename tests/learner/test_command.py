@@ -32,6 +32,19 @@ for epoch in range(int(sys.argv[2])):
     for file in files:
         file.read_bytes()
 """
+#: Small files are read in each epoch, large ones of the same folder once; the names tell nothing.
+MIXED = """
+import random, sys
+from pathlib import Path
+files = sorted(Path(sys.argv[1], "mixed").iterdir())
+small = [file for file in files if file.stat().st_size < 150_000]
+large = [file for file in files if file.stat().st_size >= 150_000]
+for epoch in range(4):
+    todo = small + large[epoch * 20 : epoch * 20 + 20]
+    random.Random(epoch).shuffle(todo)
+    for file in todo:
+        file.read_bytes()
+"""
 SLOW = {
     "name": "slow", "latency_ns": 5e6, "latency_sigma": 0.1, "metadata_latency_ns": 5e6, "bandwidth": 60e6,
     "stream_bandwidth": 60e6, "concurrency": 16, "request_bytes": 1 << 20, "origin": "probe",
@@ -63,10 +76,16 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(60):
         (root / "data" / "train" / f"{number:03}.bin").write_bytes(bytes([number]) * 100_000)
     (root / "job.py").write_text(JOB)
+    (root / "data" / "mixed").mkdir()
+    for number in range(140):
+        size = 80_000 + 100 * number if number * 9 % 140 < 60 else 200_000 + 1000 * number
+        (root / "data" / "mixed" / f"{number:03}.bin").write_bytes(bytes([number]) * size)
+    (root / "mixed.py").write_text(MIXED)
     (root / "slow.json").write_text(json.dumps({"model": SLOW}))
-    for name, epochs in (("four", 4), ("one", 1), ("none", 0)):
+    jobs = (("four", 4, "job"), ("one", 1, "job"), ("none", 0, "job"), ("mixed", 4, "mixed"))
+    for name, epochs, job in jobs:
         words = ["record", "-o", root / f"{name}.duckdb", "--source", root / "data", "--"]
-        command = [sys.executable, "-m", "mlopt_cli.main", *words, sys.executable, root / "job.py"]
+        command = [sys.executable, "-m", "mlopt_cli.main", *words, sys.executable, root / f"{job}.py"]
         subprocess.run([*command, root / "data", str(epochs)], check=True, timeout=60, capture_output=True)
     return root
 
@@ -127,6 +146,23 @@ def test_one_pass_is_taken_for_data_read_once_unless_told_otherwise(recorded: Pa
         assert "reads its data once" in untold.stderr
         assert "--assume-epochs" in untold.stderr
         assert not out.exists()
+
+
+def test_a_tree_finds_the_size_that_tells_what_is_read_again(recorded: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tuned.yaml"
+    done = learn(recorded, "mixed.duckdb", out, "--memory", "8MB", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)["result"]
+    assert result["origin"] == "searched, classes by tree"
+    (rule,) = [rule for rule in result["rules"] if rule["metadata"]["origin"] == "discovered by tree"]
+    assert rule["metadata"]["evidence"]["files"] == 60
+    assert rule["metadata"]["evidence"]["purity"] == 1.0
+    assert [(c["operator"], c["value"]) for c in rule["conditions"] if c["property"] == "size"][-1:] == [
+        ("less_than", "128KiB")
+    ]
+    lines = {line["candidate"]: line["holdout_s"] for line in result["tried"]}
+    assert lines["searched, classes by tree"] < 0.9 * lines["searched"]
+    assert mlopt("validate", out, "--strict").returncode == 0
 
 
 def test_a_refusal_shows_what_was_tried(recorded: Path, tmp_path: Path) -> None:
