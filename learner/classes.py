@@ -108,6 +108,8 @@ class FileClass:
         Share of reads that go on where the last one ended, 0 to 1.
     wait_share : float
         Share of the job's recorded waiting that fell on it, 0 to 1.
+    epochs : int
+        Epochs in which it could be read; 1 for a job without epochs [1].
     found : Discovery or None
         Where a tree found it; None for a plain class.
     """
@@ -125,6 +127,7 @@ class FileClass:
     epoch_share: float = 0.0
     sequential_ratio: float = 0.0
     wait_share: float = 0.0
+    epochs: int = 0
     found: Discovery | None = None
 
     @property
@@ -327,6 +330,7 @@ def measured(features: pd.DataFrame, group: FileClass) -> FileClass:
         reads_per_epoch=float((reads / epochs).sum()),
         epoch_share=float((rows["epochs_read"].to_numpy() / epochs).mean()),
         sequential_ratio=float((rows["sequential_ratio"].to_numpy() * reads).sum() / reads.sum()),
+        epochs=int(epochs.max()),
         wait_share=float(rows["wait_ns"].sum()) / total_wait if total_wait > 0 else 0.0,
     )
 

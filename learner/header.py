@@ -101,7 +101,8 @@ def header(
     world, storage = request.world, request.world.storage
     row, source = verdict.row(TUNED), verdict.row("source")
     working_set = max(run.whole.working_set_bytes for run in request.runs)
-    judged = request.runs[0].judged
+    run = request.runs[0]
+    judged = run.judged if run.is_single else f"held-out {run.judged}"
     lines = ["", "From:"]
     lines += [f"  trace sha256 {run.sha256}, {run.recorded_epochs} recorded epochs" for run in request.runs]
     lines += [
@@ -118,7 +119,7 @@ def header(
     lines += [
         "",
         "Expects:",
-        f"  working set {size_text(working_set)}; held-out {judged} {row.epoch_s:.3f} s, "
+        f"  working set {size_text(working_set)}; {judged} {row.epoch_s:.3f} s, "
         f"{row.saved_ratio:.1%} less than the source as it is ({source.epoch_s:.3f} s)",
     ]
     for other in verdict.rows:
@@ -126,6 +127,8 @@ def header(
             lines.append(f"  {other.name}: {other.epoch_s:.3f} s")
     if any(other.name == UNCHANGING for other in verdict.rows):
         lines.append(f"  {HINT}")
+    if tuned.blocks and winner.offer is None:
+        lines.append(f"  {tuned.blocks}")
     if rejected := header_lines(tried):
         lines += ["", "Tried and not written:", *rejected]
     lines += ["", "Files:", *(f"  {target.name}: {describe_class(target)}" for target in tuned.classes), ""]

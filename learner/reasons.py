@@ -75,6 +75,8 @@ def describe_reading(target: FileClass) -> str:
     if not target.behaviour.reused:
         inside = " from front to back" if target.sequential_ratio > 0.5 else " at scattered offsets"
         return f"read once{inside}"
+    if target.epochs == 1:
+        return "read again and again"
     share = target.epoch_share
     often = "read in each epoch" if share > 0.95 else f"{share:.0%} of them read in each epoch"
     order = {"shuffled": " in shuffled order", "same each epoch": " in the same order", None: ""}
@@ -126,14 +128,19 @@ def reason_of(rule: LearnedRule, need: int, budget: Budget, allocation: Allocati
             else "Fetched ahead of the reader and not kept."
         )
     if rule.saved is not None:
-        sentences.append(_saving(rule.saved))
+        sentences.append(_saving(rule.saved, treatment.target.epochs))
     weights = rule.weights
     shown = f", balanced accuracy {weights.accuracy:.2f}" if weights.accuracy is not None else ""
     sentences.append(f"{weights.reason[:1].upper()}{weights.reason[1:]}{shown}.")
     return " ".join(sentences)
 
 
-def _saving(saved: Cost) -> str:
+def _saving(saved: Cost, epochs: int) -> str:
+    unit = "the job" if epochs == 1 else "an epoch"
+    if abs(saved.steady) < 0.005 and abs(saved.first) < 0.005:
+        return f"Without this rule {unit} takes as long (predicted): it costs nothing."
+    if epochs == 1:
+        return f"Without this rule the job takes {saved.steady:.2f} s more (predicted)."
     if abs(saved.first - saved.steady) < 0.005:
         return f"Without this rule an epoch takes {saved.steady:.2f} s more (predicted)."
     return (

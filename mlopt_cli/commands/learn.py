@@ -280,7 +280,8 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
 
     judged = request.runs[0].judged
     unit = {"epoch": "epoch", "whole job": "job"}.get(judged, "part")
-    table = Table(title=f"On the held-out {judged}, memory {format_size(request.world.memory_bytes)}")
+    held_out = "" if request.runs[0].is_single else "held-out "
+    table = Table(title=f"On the {held_out}{judged}, memory {format_size(request.world.memory_bytes)}")
     for heading, justify in (
         ("", "left"),
         (f"{unit} s", "right"),
@@ -301,6 +302,8 @@ def _render(console: Console, learned: Learned, request: Request, out: Path) -> 
         console.print(
             Text(rule["id"], style="bold").append(f": {rule.get('description', '')}", style="not bold")
         )
+    if learned.tuned.blocks and learned.origin.startswith(SEARCHED):
+        console.print(learned.tuned.blocks)
     for sentence in learned.assumptions:
         console.print(Text("assumed", style="yellow").append(f" {sentence}", style="default"))
     if any(row.name == UNCHANGING for row in learned.verdict.rows):

@@ -152,6 +152,8 @@ def test_columns_of_tables_get_small_blocks(make_job, group) -> None:
     job = make_job([group("part-{}.parquet", 8, 8 << 20, read_bytes=2 << 20)], epochs=4)
     job.length[job.length > 0] = 100_000
     learned = learn(request(job, memory=16 << 20), silent)
+    assert learned.origin == "searched"
+    assert "With the usual blocks instead of" in learned.text
     assert learned.document["settings"]["block_size"] in ("64KiB", "128KiB", "256KiB", "512KiB")
     assert learned.document["rules"]
     assert learned.verdict.row("tuned").epoch_s <= 0.5 * learned.verdict.row("source").epoch_s
