@@ -150,7 +150,8 @@ def test_one_pass_is_taken_for_data_read_once_unless_told_otherwise(recorded: Pa
 
 def test_a_tree_finds_the_size_that_tells_what_is_read_again(recorded: Path, tmp_path: Path) -> None:
     out = tmp_path / "tuned.yaml"
-    done = learn(recorded, "mixed.duckdb", out, "--memory", "8MB", "--json")
+    words = ["--memory", "8MB", "--storage", recorded / "slow.json", "--json"]
+    done = mlopt("learn", recorded / "mixed.duckdb", "-o", out, *words)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)["result"]
     assert result["origin"] == "searched, classes by tree"
