@@ -29,6 +29,7 @@ SEED = "tests/recipes/test_seed.py::"
 SETTINGS = "tests/recipes/test_settings.py::"
 PLUGINS = "tests/recipes/plugins/"
 SESSION = "tests/runtime/test_session.py::"
+MOUNTED = "tests/runtime/test_actions.py::"
 HOLDING = "tests/runtime/test_holding.py::"
 CLI = "tests/mlopt_cli/"
 
@@ -230,7 +231,7 @@ SECTIONS: dict[str, tuple[Behaviour, ...]] = {
         ),
         shown(
             "two opens share one entry",
-            f"{SESSION}test_two_readers_of_one_block_cause_one_source_request",
+            f"{MOUNTED}test_two_readers_of_one_block_cause_one_source_request",
             f"{SESSION}test_zero_message_open_asks_once_for_the_life_of_the_mount",
         ),
         shown(
@@ -309,7 +310,7 @@ SECTIONS: dict[str, tuple[Behaviour, ...]] = {
         ),
         shown(
             "one fetch for all readers (ours)",
-            f"{SESSION}test_two_readers_of_one_block_cause_one_source_request",
+            f"{MOUNTED}test_two_readers_of_one_block_cause_one_source_request",
             f"{PREFETCHING}a_second_question_joins_the_fetch_under_way_and_is_counted",
         ),
         other(

@@ -119,7 +119,6 @@ def _question(scenario: Scenario, front: Any) -> dict[str, Any]:
         "read_ahead_bytes": scenario.read_ahead_bytes,
         "fetch_threads": scenario.fetch_threads,
         "daemon_threads": scenario.daemon_threads,
-        "fetch_metadata_requests": scenario.fetch_metadata_requests,
         "facts": scenario.storage.facts() | scenario.workload.facts,
     }
 

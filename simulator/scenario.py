@@ -63,8 +63,6 @@ class Scenario:
         directory.
     daemon_threads : int
         Threads of the daemon that answer the kernel.
-    fetch_metadata_requests : int
-        Metadata requests to the source that come with each fetch: the mount opens the file each time.
     """
 
     workload: Workload
@@ -82,7 +80,6 @@ class Scenario:
     read_ahead_bytes: int = 1 << 20
     fetch_threads: int = 32
     daemon_threads: int = 4
-    fetch_metadata_requests: int = 1
 
     def __post_init__(self) -> None:
         if (self.plan_json is None) == (self.baseline is None):

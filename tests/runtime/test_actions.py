@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -126,3 +130,43 @@ def test_a_block_leaves_the_mount_when_its_retention_is_over(source: Path, mount
     assert time.monotonic() - began >= 0.3
     assert path.read_bytes() == (source / "folder" / "file03").read_bytes()
     assert mount.status()["stats"]["source_read_bytes"] == before + 110_000
+
+
+def test_two_readers_of_one_block_cause_one_source_request(source: Path, mounts: Mounts) -> None:
+    lower = mounts(source)
+    upper = mounts(lower.mountpoint, plan(staleness_s=3600, rules=[rule("**", 0, coordinate={"single_flight": True})]))
+    seen = upper.mountpoint / "folder" / "file02"
+    assert seen.stat().st_size == 110_000
+    before = upper.status()["stats"]["source_read_requests"]
+    os.kill(lower.pid, signal.SIGSTOP)  # so that both wait for the same fetch
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"import os; os.pread(os.open({str(seen)!r}, 0), 4096, {offset})"]
+        )
+        for offset in (0, 65536)
+    ]
+    try:
+        wait_until(lambda: upper.status()["stats"]["pending_reads"] >= 2)
+    finally:
+        os.kill(lower.pid, signal.SIGCONT)
+    assert [reader.wait(30) for reader in readers] == [0, 0]
+    assert upper.status()["stats"]["source_read_requests"] == before + 1
+
+
+def test_of_a_file_that_no_action_treats_just_what_is_read_comes_from_the_source(
+    tmp_path: Path, mounts: Mounts
+) -> None:
+    data = os.urandom(24 * MIB)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "large").write_bytes(data)
+    mount = mounts(tmp_path / "source", plan())
+    handle = os.open(mount.mountpoint / "large", os.O_RDONLY)
+    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)  # no read-ahead
+    offsets = random.Random(7).sample(range(0, 24 * MIB, 16384), 40)
+    for offset in offsets:
+        assert os.pread(handle, 8192, offset) == data[offset : offset + 8192]
+    os.close(handle)
+    stats = mount.status()["stats"]
+    assert stats["core"]["fetched_demand"] == {"count": 40, "bytes": 40 * 8192}
+    assert (stats["source_read_requests"], stats["source_read_bytes"]) == (40, 40 * 8192)
+    assert (stats["daemon_bytes"], stats["broken_promises"]) == (0, 0)

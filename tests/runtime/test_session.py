@@ -189,27 +189,6 @@ def test_hanging_source_is_a_timeout_and_the_mount_can_be_ended(source, mounts: 
         os.kill(lower.pid, signal.SIGCONT)
 
 
-def test_two_readers_of_one_block_cause_one_source_request(source, mounts: Mounts):
-    lower = mounts(source)
-    upper = mounts(lower.mountpoint, plan(staleness_s=3600))
-    seen = upper.mountpoint / "folder" / "file02"
-    assert seen.stat().st_size == 110_000
-    before = upper.status()["stats"]["source_read_requests"]
-    os.kill(lower.pid, signal.SIGSTOP)  # so that both wait for the same fetch
-    readers = [
-        subprocess.Popen(
-            [sys.executable, "-c", f"import os; os.pread(os.open({str(seen)!r}, 0), 4096, {offset})"]
-        )
-        for offset in (0, 65536)
-    ]
-    try:
-        wait_until(lambda: upper.status()["stats"]["pending_reads"] >= 2)
-    finally:
-        os.kill(lower.pid, signal.SIGCONT)
-    assert [reader.wait(30) for reader in readers] == [0, 0]
-    assert upper.status()["stats"]["source_read_requests"] == before + 1
-
-
 def test_busy_mount_is_refused_and_goes_on_until_lazy(source, mounts: Mounts):
     mount = mounts(source)
     data = (source / "large").read_bytes()

@@ -49,7 +49,7 @@ pub struct Core {
     pub(crate) fetches: FxHashMap<FetchId, Fetch>,
     pub(crate) next_fetch: u64,
     /// Blocks whose demand fetch waits for room.
-    pub(crate) queued: FairQueue<(Slot, FetchId)>,
+    pub(crate) queued: FairQueue<FetchId>,
     pub(crate) waiting: FxHashMap<TicketId, Waiting>,
     /// Blocks in the daemon that no policy owns: read in part or waited for, and staged unread.
     pub(crate) passing: Transient,

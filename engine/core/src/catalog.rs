@@ -67,6 +67,8 @@ pub(crate) struct File {
     /// The set of rules that apply to it, or `NONE` before the first decision.
     pub(crate) treatment: u32,
     pub(crate) is_dead: bool,
+    /// No action asks for its blocks: just what is read of it is fetched.
+    pub(crate) is_untreated: bool,
     /// Blocks of it that are silently held.
     pub(crate) silent_blocks: u32,
     pub(crate) format: Option<KnownFormat>,
@@ -155,6 +157,7 @@ impl Catalog {
             order: NONE,
             treatment: NONE,
             is_dead: false,
+            is_untreated: false,
             silent_blocks: 0,
             format: facts.format,
         });

@@ -53,6 +53,7 @@ impl Core {
         let stream = stream.map_or(Ok(NONE), |ahead| self.group_of(ahead, order))?;
         let known = &mut self.catalog.files[file.0 as usize];
         (known.class, known.order) = (class, order);
+        known.is_untreated = (class, prefetch, stream) == (NONE, NONE, NONE) && decision.coordinate.is_none();
         let is_empty = known.size == 0;
         for (now, before) in [(prefetch, &mut known.prefetch), (stream, &mut known.stream)] {
             if *before != now {

@@ -45,7 +45,7 @@ pub enum ServedFrom {
 /// An output of the core, in order. The driver carries out each one.
 ///
 /// Holding bytes: after `FetchDone` the driver holds the fetched extent until a `DropDaemon` covers it.
-/// `Serve` and `Fill` only ever name bytes that the driver holds then.
+/// `Serve` and `Fill` only ever name bytes that the driver holds then, or has just read through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
@@ -67,8 +67,11 @@ pub enum Effect {
     Fetch {
         /// Names the fetch in the answer.
         id: FetchId,
-        /// Which bytes; whole blocks, clipped to the file's size.
+        /// Which bytes; whole blocks, clipped to the file's size, or just what one read asked for.
         extent: Extent,
+        /// The bytes are not held: they answer the reads of just this extent that are served when they come.
+        #[serde(default)]
+        reads_through: bool,
         /// Why: what a reader waits for goes first.
         class: FetchClass,
         /// Among fetches of its class.

@@ -7,7 +7,9 @@ use crate::eviction::Slot;
 use crate::prefetch::BlockRef;
 use crate::rate::Limit;
 use crate::reading::Waiting;
-use crate::{CoreError, Effect, FetchClass, FetchId, FileId, Nanos, Priority, ServedFrom, TicketId, Tier};
+use crate::{
+    CoreError, Effect, Extent, FetchClass, FetchId, FileId, Nanos, Priority, ServedFrom, TicketId, Tier,
+};
 
 /// Blocks kept free at least for demand fetches, so that prefetched and held bytes never make a reader wait for room.
 const HEADROOM_BLOCKS: u64 = 4;
@@ -25,7 +27,11 @@ const MOST_LOSSES: u8 = 3;
 
 /// One fetch that was asked for.
 pub(crate) struct Fetch {
+    /// Its block; of a read through, the first of those that it touches.
     pub(crate) slot: Slot,
+    pub(crate) extent: Extent,
+    /// Brings just what one read asked for, of a file that nothing is done with: answered and forgotten.
+    pub(crate) reads_through: bool,
     pub(crate) class: FetchClass,
     /// The prefetch class that asked, or `NONE`.
     pub(crate) group: u32,
@@ -78,9 +84,10 @@ impl Core {
         self.shrink_held(|core| core.held_bytes() + core.sentinel_bytes > limit);
     }
 
-    /// Note that a reader waits for a block; more of them than ever need more headroom, at once.
-    fn note_demand(&mut self, slot: Slot) {
-        self.demand_bytes += u64::from(self.catalog.blocks[slot as usize].length);
+    /// Note that a reader waits for so many bytes; more than ever need more headroom, at once.
+    fn note_demand(&mut self, bytes: u64) {
+        self.demands = self.demands.wrapping_add(1);
+        self.demand_bytes += bytes;
         if self.demand_bytes <= self.most_demand_bytes {
             return;
         }
@@ -106,27 +113,49 @@ impl Core {
 
     /// Start a fetch that a reader waits for.
     pub(crate) fn demand(&mut self, slot: Slot, ticket: TicketId) {
-        self.note_demand(slot);
-        self.demands = self.demands.wrapping_add(1);
         let id = self.new_fetch(slot, FetchClass::Demand, NONE);
-        if let Some(fetch) = self.fetches.get_mut(&id) {
-            fetch.tickets.push(ticket);
-        }
-        if !self.passes_limit(slot, id) {
+        self.demand_fetch(id, ticket);
+    }
+
+    /// Fetch just what a read asked for.
+    pub(crate) fn read_through(&mut self, slot: Slot, extent: Extent, ticket: TicketId) {
+        let id = self.add_fetch(Fetch {
+            slot,
+            extent,
+            reads_through: true,
+            class: FetchClass::Demand,
+            group: NONE,
+            tickets: Vec::new(),
+            is_queued: true,
+            is_unwanted: false,
+        });
+        self.demand_fetch(id, ticket);
+    }
+
+    /// Start a fetch, or let it wait for its limit or for room.
+    fn demand_fetch(&mut self, id: FetchId, ticket: TicketId) {
+        let Some(fetch) = self.fetches.get_mut(&id) else {
+            return;
+        };
+        fetch.tickets.push(ticket);
+        let (slot, bytes) = (fetch.slot, fetch.extent.length);
+        self.note_demand(bytes);
+        if !self.passes_limit(slot, id, bytes) {
             return;
         }
-        if self.queued.is_empty() && self.make_room(slot) {
+        if self.queued.is_empty() && self.make_room(bytes) {
             self.start(id);
         } else {
-            self.enqueue(slot, id);
+            self.enqueue(id);
         }
     }
 
     /// Let a fetch wait for room.
-    fn enqueue(&mut self, slot: Slot, id: FetchId) {
-        let block = &self.catalog.blocks[slot as usize];
-        let (priority, bytes) = (self.priority_of(block.file), u64::from(block.length));
-        self.queued.push(priority, bytes, (slot, id));
+    fn enqueue(&mut self, id: FetchId) {
+        if let Some(extent) = self.fetches.get(&id).map(|fetch| fetch.extent) {
+            let priority = self.priority_of(extent.file);
+            self.queued.push(priority, extent.length, id);
+        }
     }
 
     fn priority_of(&self, file: FileId) -> Priority {
@@ -142,13 +171,13 @@ impl Core {
     }
 
     /// Take a demand fetch's bytes from its limit, or let it wait for them.
-    fn passes_limit(&mut self, slot: Slot, id: FetchId) -> bool {
-        let (now, bytes) = (self.now, u64::from(self.catalog.blocks[slot as usize].length));
+    fn passes_limit(&mut self, slot: Slot, id: FetchId, bytes: u64) -> bool {
+        let now = self.now;
         let Some(limit) = self.limit_of(slot) else {
             return true;
         };
         if !limit.waiting.is_empty() || !limit.is_open(now) {
-            limit.waiting.push_back((slot, id));
+            limit.waiting.push_back(id);
             return false;
         }
         limit.charge(bytes);
@@ -162,15 +191,15 @@ impl Core {
                 limit.holds_prefetch = false; // unless a prefetcher is held back again below
             }
             while let Some(limit) = &mut self.orders[order].limit
-                && let Some(&(slot, id)) = limit.waiting.front()
+                && let Some(&id) = limit.waiting.front()
             {
-                if self.fetches.contains_key(&id) {
+                if let Some(fetch) = self.fetches.get(&id) {
                     if !limit.is_open(self.now) {
                         break;
                     }
-                    limit.charge(u64::from(self.catalog.blocks[slot as usize].length));
+                    limit.charge(fetch.extent.length);
                     limit.waiting.pop_front();
-                    self.enqueue(slot, id);
+                    self.enqueue(id);
                 } else {
                     limit.waiting.pop_front(); // given up meanwhile
                 }
@@ -184,28 +213,34 @@ impl Core {
         for file in &mut self.catalog.files {
             file.order = NONE;
         }
-        for (slot, id) in orders
+        for id in orders
             .into_iter()
             .filter_map(|order| order.limit)
             .flat_map(|limit| limit.waiting)
         {
-            self.enqueue(slot, id);
+            self.enqueue(id);
         }
     }
 
     fn new_fetch(&mut self, slot: Slot, class: FetchClass, group: u32) -> FetchId {
-        let id = FetchId(self.next_fetch);
-        self.next_fetch += 1;
-        let fetch = Fetch {
+        let id = self.add_fetch(Fetch {
             slot,
+            extent: self.catalog.extent(slot),
+            reads_through: false,
             class,
             group,
             tickets: Vec::new(),
             is_queued: true,
             is_unwanted: false,
-        };
-        self.fetches.insert(id, fetch);
+        });
         self.catalog.blocks[slot as usize].fetch = Some(id);
+        id
+    }
+
+    fn add_fetch(&mut self, fetch: Fetch) -> FetchId {
+        let id = FetchId(self.next_fetch);
+        self.next_fetch += 1;
+        self.fetches.insert(id, fetch);
         id
     }
 
@@ -214,23 +249,22 @@ impl Core {
             return;
         };
         fetch.is_queued = false;
-        let (slot, class) = (fetch.slot, fetch.class);
-        let extent = self.catalog.extent(slot);
+        let (extent, class, reads_through) = (fetch.extent, fetch.class, fetch.reads_through);
         let priority = self.priority_of(extent.file);
         self.stats.in_flight_bytes += extent.length;
         self.effects.push_back(Effect::Fetch {
             id,
             extent,
             class,
+            reads_through,
             priority,
             streams: 1,
             deadline: Nanos(self.now.0.saturating_add(self.deadline_ns)),
         });
     }
 
-    /// Free the bytes of a block that a reader waits for. One block always gets through.
-    fn make_room(&mut self, slot: Slot) -> bool {
-        let need = u64::from(self.catalog.blocks[slot as usize].length);
+    /// Free the bytes of a fetch that a reader waits for. One always gets through.
+    fn make_room(&mut self, need: u64) -> bool {
         let budget = self.plan.tiers.memory.bytes;
         // pages on their way out count as gone: evicting on until they are would empty a class for one block
         while self.used_bytes() - self.dropping_bytes + need > budget {
@@ -254,12 +288,12 @@ impl Core {
         self.end_retentions();
         self.keep_budget();
         self.pass_limits();
-        while let Some(&(slot, id)) = self.queued.first() {
-            if !self.fetches.contains_key(&id) {
+        while let Some(&id) = self.queued.first() {
+            let Some(bytes) = self.fetches.get(&id).map(|fetch| fetch.extent.length) else {
                 self.queued.pop();
                 continue;
-            }
-            if !self.make_room(slot) {
+            };
+            if !self.make_room(bytes) {
                 return;
             }
             self.queued.pop();
@@ -357,12 +391,14 @@ impl Core {
 
     pub(crate) fn fetch_done(&mut self, id: FetchId) -> Result<(), CoreError> {
         let fetch = self.end(id)?;
-        let slot = fetch.slot;
-        let length = u64::from(self.catalog.blocks[slot as usize].length);
+        let (slot, length) = (fetch.slot, fetch.extent.length);
         self.stats.fetched(fetch.class).add(length);
-        let file = self.catalog.blocks[slot as usize].file;
-        let treatment = self.catalog.files[file.0 as usize].treatment;
+        let treatment = self.catalog.files[fetch.extent.file.0 as usize].treatment;
         self.treatments.fetched(treatment, fetch.class, length);
+        if fetch.reads_through {
+            self.answer(&fetch.tickets);
+            return Ok(());
+        }
         self.stats.daemon_bytes += length;
         let block = &mut self.catalog.blocks[slot as usize];
         block.is_in_daemon = true;
@@ -386,8 +422,23 @@ impl Core {
                 tally.add(length);
             }
         }
+        let was_served = self.answer(&fetch.tickets);
+        let block = &self.catalog.blocks[slot as usize];
+        if was_served || block.staged != NONE {
+            return Ok(());
+        }
+        if block.is_resident && self.part_of(slot) == Tier::Kernel && block.phase == Phase::Idle {
+            self.fill(slot);
+        } else if !block.is_resident {
+            self.release(slot);
+        }
+        Ok(())
+    }
+
+    /// A fetch ended that reads wait for: those that wait for nothing else are served. Whether there were any.
+    fn answer(&mut self, tickets: &[TicketId]) -> bool {
         let mut was_served = false;
-        for ticket in &fetch.tickets {
+        for ticket in tickets {
             let Some(read) = self.waiting.get_mut(ticket) else {
                 continue;
             };
@@ -399,16 +450,7 @@ impl Core {
                 self.serve(*ticket, &read);
             }
         }
-        let block = &self.catalog.blocks[slot as usize];
-        if was_served || block.staged != NONE {
-            return Ok(());
-        }
-        if block.is_resident && self.part_of(slot) == Tier::Kernel && block.phase == Phase::Idle {
-            self.fill(slot);
-        } else if !block.is_resident {
-            self.release(slot);
-        }
-        Ok(())
+        was_served
     }
 
     pub(crate) fn fetch_failed(&mut self, id: FetchId, errno: i32) -> Result<(), CoreError> {
@@ -447,12 +489,13 @@ impl Core {
             what: "fetch",
             id: id.0,
         })?;
-        let block = &mut self.catalog.blocks[fetch.slot as usize];
-        block.fetch = None;
-        if fetch.class == FetchClass::Demand {
-            self.demand_bytes -= u64::from(block.length);
+        if !fetch.reads_through {
+            self.catalog.blocks[fetch.slot as usize].fetch = None;
         }
-        self.stats.in_flight_bytes -= u64::from(block.length);
+        if fetch.class == FetchClass::Demand {
+            self.demand_bytes -= fetch.extent.length;
+        }
+        self.stats.in_flight_bytes -= fetch.extent.length;
         Ok(fetch)
     }
 
@@ -462,13 +505,25 @@ impl Core {
             return;
         };
         if fetch.is_queued {
-            let block = &mut self.catalog.blocks[fetch.slot as usize];
-            block.fetch = None;
-            self.demand_bytes -= u64::from(block.length); // only demand fetches wait for room
+            if !fetch.reads_through {
+                self.catalog.blocks[fetch.slot as usize].fetch = None;
+            }
+            self.demand_bytes -= fetch.extent.length; // only demand fetches wait for room
             self.fetches.remove(&id);
         } else {
             fetch.is_unwanted = true;
             self.effects.push_back(Effect::Cancel { id });
+        }
+    }
+
+    /// Nobody wants what is read through of a file any more.
+    pub(crate) fn cancel_reads_through(&mut self, file: FileId) {
+        let of_file = |fetch: &Fetch| fetch.reads_through && fetch.extent.file == file;
+        let fetches = self.fetches.iter().filter(|(_, fetch)| of_file(fetch));
+        let mut ids: Vec<FetchId> = fetches.map(|(&id, _)| id).collect();
+        ids.sort_unstable(); // the map's order must not reach the effects
+        for id in ids {
+            self.cancel(id);
         }
     }
 

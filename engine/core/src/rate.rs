@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 
 use crate::FetchId;
 use crate::Nanos;
-use crate::eviction::Slot;
 
 /// How much a class may save up while it asks for nothing, as a part of a second: 1 / 8.
 const BURST_PART: u64 = 8;
@@ -22,7 +21,7 @@ pub(crate) struct Limit {
     tokens: i128,
     filled_at: Nanos,
     /// Demand fetches that wait.
-    pub(crate) waiting: VecDeque<(Slot, FetchId)>,
+    pub(crate) waiting: VecDeque<FetchId>,
     /// A prefetcher had more to fetch than the limit let through.
     pub(crate) holds_prefetch: bool,
 }

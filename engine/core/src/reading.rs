@@ -87,6 +87,24 @@ impl Core {
         }
         let block_bytes = self.plan.block_bytes;
         let blocks = (extent.offset / block_bytes) as u32..=((extent.end() - 1) / block_bytes) as u32;
+        let first = self.catalog.ensure_slot(extent.file, *blocks.start());
+        if self.nothing_is_done_with(&extent) {
+            for slot in self.catalog.slots(&extent) {
+                self.note_early_leave(slot, goes_on);
+                self.catalog.blocks[slot as usize].pins += 1;
+            }
+            let (missing, from) = (1, ServedFrom::Source);
+            self.waiting.insert(
+                ticket,
+                Waiting {
+                    extent,
+                    missing,
+                    from,
+                },
+            );
+            self.read_through(first, extent, ticket);
+            return Ok(());
+        }
         let mut read = Waiting {
             extent,
             missing: 0,
@@ -105,6 +123,15 @@ impl Core {
             self.waiting.insert(ticket, read);
         }
         Ok(())
+    }
+
+    /// Whether no action asks for anything that an extent's blocks would be good for, and none is here or on its way.
+    fn nothing_is_done_with(&self, extent: &Extent) -> bool {
+        self.catalog.files[extent.file.0 as usize].is_untreated
+            && self.catalog.slots(extent).all(|slot| {
+                let block = &self.catalog.blocks[slot as usize];
+                !block.is_in_daemon && !block.is_resident && block.fetch.is_none()
+            })
     }
 
     /// See to it that a block is held or on its way; say where it comes from and whether it must be waited for.
@@ -169,6 +196,7 @@ impl Core {
         for ticket in stale {
             self.fail(ticket, ESTALE);
         }
+        self.cancel_reads_through(file);
         for slot in self.catalog.slots(&self.catalog.whole(file)) {
             self.forget_block(slot);
         }

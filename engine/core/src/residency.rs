@@ -28,7 +28,7 @@ impl Core {
                 Tier::Kernel => self.read_of_held(slot, part),
                 _ => self.trail.touch(slot, &self.catalog.blocks[slot as usize]),
             }
-        } else if self.admit(slot) {
+        } else if block.is_in_daemon && self.admit(slot) {
             match self.part_of(slot) {
                 Tier::Kernel => self.drop_kernel(slot),
                 _ => self.trail.touch(slot, &self.catalog.blocks[slot as usize]),

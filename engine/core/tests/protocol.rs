@@ -13,18 +13,22 @@ const PAGE: u64 = 4096;
 const BLOCK: u64 = 16 * PAGE;
 
 fn plan(memory_bytes: u64, policy: &str, share: f64, prefetch: Option<(&str, f64)>) -> Plan {
-    let mut actions = vec![format!(
-        r#"{{"type":"cache","parameters":{{"policy":"{policy}","share":{share}}}}}"#
-    )];
+    let mut actions = Vec::new();
+    if policy != "none" {
+        actions.push(format!(
+            r#"{{"type":"cache","parameters":{{"policy":"{policy}","share":{share}}}}}"#
+        ));
+    }
     if let Some((mode, staging)) = prefetch {
         actions.push(format!(
             r#"{{"type":"prefetch","parameters":{{"mode":"{mode}","share":{staging},"depth":4,"window_bytes":{}}}}}"#,
             4 * BLOCK
         ));
     }
-    let needs = PolicyInfo::find(policy).expect("a policy").needs;
+    let needs = PolicyInfo::find(policy).map_or(Needs::Reads, |policy| policy.needs);
     let kernel_share = if needs == Needs::Misses { 1.0 } else { 0.0 };
-    Plan::from_json(&format!(
+    let has_actions = !actions.is_empty();
+    let mut plan = Plan::from_json(&format!(
         r#"{{"version":1,"seed":7,"block_bytes":{BLOCK},"observe":"none","staleness_ns":60000000000,
         "threshold":0.5,"max_rules":5,
         "tiers":{{"memory":{{"bytes":{memory_bytes},"kernel_share":{kernel_share}}},"disk":{{"bytes":0,"dir_required":false}}}},
@@ -33,7 +37,11 @@ fn plan(memory_bytes: u64, policy: &str, share: f64, prefetch: Option<(&str, f64
         "actions":[{}]}}]}}"#,
         actions.join(",")
     ))
-    .expect("the test's plan is valid")
+    .expect("the test's plan is valid");
+    if !has_actions {
+        plan.rules.clear();
+    }
+    plan
 }
 
 /// A driver with a kernel and a source, whose answers come in whatever order the test wants.
@@ -45,7 +53,10 @@ struct World {
     unanswered: BTreeMap<TicketId, Extent>,
     answered: u64,
     failed: u64,
-    fetching: BTreeMap<FetchId, Extent>,
+    /// What is under way, and whether it is read through.
+    fetching: BTreeMap<FetchId, (Extent, bool)>,
+    /// What came just now and is not held.
+    read_through: Option<Extent>,
     /// Blocks whose bytes the driver holds, by file and offset.
     held: BTreeSet<(u32, u64)>,
     fills: Vec<Extent>,
@@ -65,6 +76,7 @@ impl World {
             answered: 0,
             failed: 0,
             fetching: BTreeMap::new(),
+            read_through: None,
             held: BTreeSet::new(),
             fills: Vec::new(),
             drops: Vec::new(),
@@ -108,7 +120,8 @@ impl World {
                 let extent = self.unanswered.remove(&ticket).expect("one answer per read");
                 for block in extent.offset / BLOCK..=(extent.end() - 1) / BLOCK {
                     assert!(
-                        self.held.contains(&(extent.file.0, block * BLOCK)),
+                        self.read_through == Some(extent)
+                            || self.held.contains(&(extent.file.0, block * BLOCK)),
                         "served bytes that are not held"
                     );
                 }
@@ -118,6 +131,14 @@ impl World {
                 self.unanswered.remove(&ticket).expect("one answer per read");
                 self.failed += 1;
             }
+            Effect::Fetch {
+                id,
+                extent,
+                reads_through: true,
+                ..
+            } => {
+                self.fetching.insert(id, (extent, true));
+            }
             Effect::Fetch { id, extent, .. } => {
                 assert_eq!(extent.offset % BLOCK, 0);
                 assert!(
@@ -125,10 +146,10 @@ impl World {
                     "fetched what is held"
                 );
                 assert!(
-                    self.fetching.values().all(|other| *other != extent),
+                    self.fetching.values().all(|other| *other != (extent, false)),
                     "two fetches of one block"
                 );
-                self.fetching.insert(id, extent);
+                self.fetching.insert(id, (extent, false));
             }
             Effect::DropDaemon { extent } => {
                 assert!(
@@ -181,9 +202,16 @@ impl World {
         let choice = choice % ways;
         if choice < self.fetching.len() {
             let id = *self.fetching.keys().nth(choice).expect("within");
-            let extent = self.fetching.remove(&id).expect("within");
+            let (extent, reads_through) = self.fetching.remove(&id).expect("within");
             if fails {
                 self.tell(Event::FetchFailed { id, errno: 5 });
+            } else if reads_through {
+                self.read_through = Some(extent);
+                self.tell(Event::FetchDone {
+                    id,
+                    bytes: extent.length,
+                });
+                self.read_through = None;
             } else {
                 self.held.insert((extent.file.0, extent.offset));
                 self.tell(Event::FetchDone {
@@ -294,6 +322,7 @@ fn all_policies() -> impl Strategy<Value = (&'static str, Option<(&'static str, 
     let policies: Vec<&'static str> = mlopt_core::eviction::POLICIES
         .iter()
         .map(|policy| policy.name)
+        .chain(["none"])
         .collect();
     let mut modes: Vec<Option<(&'static str, f64)>> = vec![None];
     modes.extend(
@@ -350,7 +379,7 @@ proptest! {
             let held: u64 = world.held.iter()
                 .map(|&(file, offset)| BLOCK.min(SIZES[file as usize] - offset)).sum();
             prop_assert_eq!(stats.daemon_bytes, held);
-            let coming: u64 = world.fetching.values().map(|extent| extent.length).sum();
+            let coming: u64 = world.fetching.values().map(|(extent, _)| extent.length).sum();
             prop_assert_eq!(stats.in_flight_bytes, coming);
             let used = stats.kernel_bytes + stats.daemon_bytes + stats.in_flight_bytes + 12 * 2048;
             let leaving: u64 = world.drops.iter().map(|extent| extent.length).sum();
@@ -369,6 +398,33 @@ proptest! {
             "{} + {} bytes stay in a budget of {}", stats.kernel_bytes, stats.daemon_bytes, budget
         );
     }
+}
+
+#[test]
+fn of_a_file_that_nothing_is_done_with_just_what_was_asked_for_is_read() {
+    let plan = plan(1 << 20, "none", 1.0, None);
+    let mut world = World::new(plan, &SIZES);
+    let reads = [(0, PAGE), (BLOCK - PAGE, 3 * PAGE), (2 * BLOCK + PAGE, PAGE)];
+    for (offset, length) in reads {
+        world.read(4, offset, length, 1);
+        world.settle();
+    }
+    let stats = world.core.stats();
+    assert_eq!((world.answered, stats.fetched_demand.count), (3, 3));
+    assert_eq!(stats.fetched_demand.bytes, 5 * PAGE);
+    assert_eq!(stats.kernel_bytes, 5 * PAGE);
+    // two readers of the same bytes at once: two fetches, as the source itself would see them; a file that is replaced
+    // meanwhile fails both
+    world.read(2, 0, PAGE, 1);
+    world.read(2, 0, PAGE, 2);
+    assert_eq!(world.fetching.len(), 2);
+    world.tell(Event::SourceChanged {
+        file: FileId(2),
+        version: Version(2),
+    });
+    assert_eq!((world.failed, world.unanswered.len()), (2, 0));
+    world.settle();
+    assert!(world.core.is_quiescent());
 }
 
 #[test]

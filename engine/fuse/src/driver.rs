@@ -62,6 +62,7 @@ struct PendingRead {
 
 struct Fetch {
     extent: Extent,
+    reads_through: bool,
     parts: usize,
     cancelled: bool,
     blocks: Vec<(u64, Block)>,
@@ -127,6 +128,8 @@ struct Inner {
     nodes: Nodes,
     journal: Option<Journal>,
     held: FxHashMap<FileId, BTreeMap<u64, Block>>,
+    /// Bytes that came just now and are not held, while the core says which read they answer.
+    read_through: Option<(Block, Extent)>,
     reads: FxHashMap<TicketId, PendingRead>,
     reads_of: FxHashMap<FileId, u32>,
     fetches: FxHashMap<FetchId, Fetch>,
@@ -187,6 +190,7 @@ impl Driver {
             plan,
             journal,
             held: FxHashMap::default(),
+            read_through: None,
             reads: FxHashMap::default(),
             reads_of: FxHashMap::default(),
             fetches: FxHashMap::default(),

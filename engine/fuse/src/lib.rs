@@ -11,6 +11,7 @@ pub mod journal;
 pub mod kernel_mount;
 pub mod metrics;
 pub mod nodes;
+mod opened;
 pub mod probe;
 pub mod replay;
 pub mod session;

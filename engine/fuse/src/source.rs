@@ -18,6 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHasher;
 
 use crate::buffers::{AlignedBuffer, PAGE};
+use crate::opened::{Opened, OpenedFiles};
 
 /// Two changes this close together may carry the same time stamps: the kernel's coarse clock ticks each 4 to 10 ms.
 const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(20);
@@ -114,6 +115,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct PosixSource {
     root: OwnedFd,
+    opened: OpenedFiles,
     naps: (Mutex<()>, Condvar),
 }
 
@@ -133,6 +135,7 @@ impl PosixSource {
         })?;
         Ok(PosixSource {
             root,
+            opened: OpenedFiles::default(),
             naps: (Mutex::new(()), Condvar::new()),
         })
     }
@@ -224,8 +227,14 @@ impl PosixSource {
             tries += 1;
             match self.read_once(path, expected, offset, buffers) {
                 // An NFS client's handle can go stale without a change; a new open tells.
-                Err(ReadError::Errno(libc::ESTALE | libc::EINTR | libc::EAGAIN)) if tries < TRIES => {}
-                result => return result,
+                Err(ReadError::Errno(libc::ESTALE | libc::EINTR | libc::EAGAIN)) if tries < TRIES => {
+                    self.opened.forget(path);
+                }
+                Err(error) => {
+                    self.opened.forget(path);
+                    return Err(error);
+                }
+                Ok(()) => return Ok(()),
             }
         }
     }
@@ -237,18 +246,24 @@ impl PosixSource {
         offset: u64,
         buffers: &mut [AlignedBuffer],
     ) -> Result<(), ReadError> {
-        let (file, direct) = self.open_for_reading(path)?;
-        let check = || match stat_fd(file.as_raw_fd()) {
+        let check = |opened: &Opened| match stat_fd(opened.file.as_raw_fd()) {
             Ok(now) if now.validator() == expected.validator() => Ok(()),
             Ok(_) => Err(ReadError::Changed),
             Err(error) => Err(errno(&error)),
         };
-        check()?;
+        let open = || self.open_for_reading(path);
+        let (mut opened, is_reused) = self.opened.get(path, open)?;
+        if is_reused && check(&opened).is_err() {
+            self.opened.forget(path); // another file may have taken its place
+            opened = self.opened.get(path, open)?.0;
+        }
+        check(&opened)?;
+        let (file, direct) = (&opened.file, opened.is_direct);
         self.wait_until_settled(expected);
         let mut position = offset;
         let mut result = Ok(());
         for buffer in buffers.iter_mut() {
-            result = read_exactly(&file, direct, position, buffer);
+            result = read_exactly(file, direct, position, buffer);
             if result.is_err() {
                 break;
             }
@@ -265,20 +280,25 @@ impl PosixSource {
                 )
             };
         }
-        check()?; // a change explains an error and a short read better than they explain themselves
+        check(&opened)?; // a change explains an error and a short read better than they explain themselves
         result
     }
 
-    fn open_for_reading(&self, path: &[u8]) -> Result<(File, bool), ReadError> {
+    /// Close files that nobody read lately.
+    pub fn close_idle(&self) {
+        self.opened.close_idle();
+    }
+
+    fn open_for_reading(&self, path: &[u8]) -> Result<Opened, ReadError> {
         // O_NONBLOCK: a FIFO put in the file's place must not block the thread; O_NOATIME needs ownership, so it is tried.
         let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let opened = self
             .resolve(path, flags | libc::O_DIRECT)
-            .map(|fd| (File::from(fd), true));
+            .map(|fd| Opened::new(File::from(fd), true));
         let opened = match opened {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                self.resolve(path, flags).map(|fd| (File::from(fd), false))
-            }
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => self
+                .resolve(path, flags)
+                .map(|fd| Opened::new(File::from(fd), false)),
             result => result,
         };
         opened.map_err(|error| match error.raw_os_error() {
@@ -576,6 +596,27 @@ mod tests {
             Err(ReadError::Changed)
         ));
         fs::remove_file(root.join("file")).unwrap();
+        assert!(matches!(
+            source.read(b"file", &before, 0, &mut buffers),
+            Err(ReadError::Changed)
+        ));
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_takes_anothers_place_is_opened_anew() {
+        let root = directory("replaced");
+        fs::write(root.join("file"), vec![1_u8; 5000]).unwrap();
+        let source = PosixSource::open(&root).unwrap();
+        let before = source.stat(b"file").unwrap();
+        let mut buffers = [AlignedBuffer::new(5000).unwrap()];
+        source.read(b"file", &before, 0, &mut buffers).unwrap();
+        fs::write(root.join("new"), vec![2_u8; 5000]).unwrap();
+        fs::rename(root.join("new"), root.join("file")).unwrap();
+        let after = source.stat(b"file").unwrap();
+        source.read(b"file", &after, 0, &mut buffers).unwrap();
+        assert!(buffers[0].iter().all(|byte| *byte == 2));
+        // whoever still wants the old one learns that it is gone
         assert!(matches!(
             source.read(b"file", &before, 0, &mut buffers),
             Err(ReadError::Changed)

@@ -23,6 +23,8 @@ const DROP_DELAY_NS: u64 = 1_000_000;
 const CANCELED: i32 = 125;
 /// `ETIMEDOUT` on Linux.
 const TIMED_OUT: i32 = 110;
+/// How long the daemon uses a descriptor again: `FRESH` in the mount's `opened` [ns].
+const REUSE_OPEN_NS: u64 = 1_000_000_000;
 const NEVER: u64 = u64::MAX;
 
 /// A read from the source for the daemon.
@@ -36,8 +38,8 @@ pub(crate) struct Fetch {
     deadline: u64,
     /// Whether a thread of the pool woke up for it.
     is_awake: bool,
-    /// Metadata requests that still come first.
-    metadata: u32,
+    /// Whether the file is still to be opened.
+    is_closed: bool,
     /// Bytes not yet asked for [bytes].
     left: u64,
     /// Pieces under way.
@@ -59,6 +61,8 @@ pub(crate) struct Mount {
     /// How long it does [ns].
     pub(crate) entry_ttl: Vec<u64>,
     pub(crate) fetches: Vec<Fetch>,
+    /// When the last open of each file was or will be done [ns].
+    opened: Vec<Option<u64>>,
     free_fetches: Vec<u32>,
     waiting: [FairQueue<u32>; 3],
     active_fetches: usize,
@@ -104,6 +108,7 @@ impl Mount {
             entry_expires: entry_ttl.clone(),
             entry_ttl,
             fetches: Vec::new(),
+            opened: vec![None; job.files.len()],
             free_fetches: Vec::new(),
             waiting: Default::default(),
             active_fetches: 0,
@@ -247,6 +252,7 @@ impl Replay<'_> {
                 priority,
                 streams,
                 deadline,
+                reads_through: _, // bytes have no books here
             } => self.on_fetch(Fetch {
                 id,
                 extent,
@@ -255,7 +261,7 @@ impl Replay<'_> {
                 streams: streams.max(1),
                 deadline: deadline.0,
                 is_awake: false,
-                metadata: self.scenario.fetch_metadata_requests,
+                is_closed: true,
                 left: extent.length,
                 outstanding: 0,
             }),
@@ -332,13 +338,15 @@ impl Replay<'_> {
                 self.heap.push(now + wake, FETCHED | slot);
                 return;
             }
-            if fetch.metadata > 0 {
-                fetch.metadata -= 1;
-                fetch.outstanding = 1;
-                let done = self.device.metadata(now);
-                self.count_source(0);
-                self.heap.push(done + wake, FETCHED | slot);
-                return;
+            if std::mem::take(&mut fetch.is_closed) {
+                let file = fetch.extent.file.0 as usize;
+                let done = self.open_for_fetch(file);
+                if done > now {
+                    self.mount().fetches[slot as usize].outstanding = 1;
+                    self.heap.push(done + wake, FETCHED | slot);
+                    return;
+                }
+                continue;
             }
             if fetch.left == 0 || fetch.outstanding >= u32::from(fetch.streams) {
                 return;
@@ -354,13 +362,27 @@ impl Replay<'_> {
         }
     }
 
+    /// When a file will be open: at once if it was opened a moment ago, with whoever opens it now, or after an open.
+    fn open_for_fetch(&mut self, file: usize) -> u64 {
+        let now = self.now;
+        match self.mount().opened[file] {
+            Some(done) if done + REUSE_OPEN_NS > now => done,
+            _ => {
+                let done = self.device.metadata(now);
+                self.count_source(0);
+                self.mount().opened[file] = Some(done);
+                done
+            }
+        }
+    }
+
     /// The storage answered a piece of a fetch.
     pub(crate) fn on_fetched(&mut self, slot: u32) {
         let now = self.now;
         let mount = self.mount();
         let fetch = &mut mount.fetches[slot as usize];
         fetch.outstanding -= 1;
-        if fetch.left > 0 || fetch.metadata > 0 {
+        if fetch.left > 0 {
             return self.fetch_pieces(slot);
         }
         if fetch.outstanding > 0 {

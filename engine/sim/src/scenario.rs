@@ -76,8 +76,6 @@ pub struct Scenario {
     pub fetch_threads: usize,
     /// Threads of the daemon that answer the kernel.
     pub daemon_threads: usize,
-    /// Metadata requests to the source that come with each fetch (open, validator).
-    pub fetch_metadata_requests: u32,
     /// What is known of job and machine.
     #[serde(default)]
     pub facts: FactSet,

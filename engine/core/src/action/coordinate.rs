@@ -39,8 +39,8 @@ impl Default for CoordinateAction {
 impl Action for CoordinateAction {
     const NAME: &'static str = "coordinate";
     const SUMMARY: &'static str = "Fetch each block once for all readers.";
-    const EFFECT: &'static str = "Who reads a block that is on its way joins its fetch, whatever process it is; \
-        every mount and simulation works so, with this action and without.";
+    const EFFECT: &'static str = "Who reads a block that is on its way joins its fetch, whatever process it is. So it is \
+        wherever a file is cached or fetched ahead; with this action also where nothing else is done with it.";
     const PARAMETERS: &'static [Parameter<CoordinateAction>] = &[
         Parameter::<Self>::new(
             "single_flight",

@@ -31,6 +31,9 @@ impl Inner {
 
     /// The pieces of held blocks that make up an extent; `None` if one is missing.
     fn pieces(&self, extent: &Extent) -> Option<Vec<(Block, std::ops::Range<usize>)>> {
+        if let Some((block, _)) = self.read_through.as_ref().filter(|(_, of)| of == extent) {
+            return Some(vec![(block.clone(), 0..block.len())]);
+        }
         let blocks = self.held.get(&extent.file)?;
         let mut pieces = Vec::with_capacity(1);
         let mut at = extent.offset;
@@ -92,6 +95,7 @@ impl Driver {
                 id,
                 extent,
                 class,
+                reads_through,
                 priority,
                 streams,
                 ..
@@ -100,6 +104,7 @@ impl Driver {
                     id,
                     Fetch {
                         extent,
+                        reads_through,
                         parts: 0,
                         cancelled: false,
                         blocks: Vec::new(),
@@ -215,7 +220,12 @@ impl Driver {
         streams: usize,
     ) {
         let mut inner = self.inner.lock();
-        let block_bytes = inner.plan.block_bytes;
+        let reads_through = inner.fetches.get(&id).is_some_and(|fetch| fetch.reads_through);
+        let block_bytes = if reads_through {
+            extent.length
+        } else {
+            inner.plan.block_bytes
+        };
         let blocks: Vec<(u64, u64)> = (0..extent.length.div_ceil(block_bytes))
             .map(|index| {
                 let offset = extent.offset + index * block_bytes;
@@ -298,13 +308,13 @@ impl Driver {
     }
 
     /// Look at the first bytes of a file when they come, where some rule asks what they tell.
-    fn recognize(self: &Arc<Self>, inner: &mut Inner, extent: Extent, step: &mut Step) {
-        let file = extent.file;
-        if extent.offset != 0 || !inner.rules.need_content() || inner.core.has_format(file) {
+    fn recognize(self: &Arc<Self>, inner: &mut Inner, fetch: &Fetch, step: &mut Step) {
+        let file = fetch.extent.file;
+        if !inner.rules.need_content() || inner.core.has_format(file) {
             return;
         }
-        let first = inner.held.get(&file).and_then(|held| held.get(&0));
-        let seen = first.map(|block| &block[..block.len().min(FIRST_BYTES)]);
+        let first = fetch.blocks.iter().find(|(offset, _)| *offset == 0);
+        let seen = first.map(|(_, block)| &block[..block.len().min(FIRST_BYTES)]);
         if let Some(format) = seen.and_then(KnownFormat::of_content) {
             self.tell(inner, Event::Recognized { file, format }, step);
         }
@@ -315,6 +325,18 @@ impl Driver {
             self.tell(inner, Event::FetchFailed { id, errno }, step);
             return;
         }
+        self.recognize(inner, &fetch, step);
+        if fetch.reads_through {
+            inner.read_through = fetch
+                .blocks
+                .into_iter()
+                .next()
+                .map(|(_, block)| (block, fetch.extent));
+            let bytes = fetch.extent.length;
+            self.tell(inner, Event::FetchDone { id, bytes }, step);
+            inner.read_through = None;
+            return;
+        }
         let held = inner.held.entry(fetch.extent.file).or_default();
         for (offset, block) in fetch.blocks {
             inner.held_bytes += block.len() as u64;
@@ -322,7 +344,6 @@ impl Driver {
                 inner.held_bytes -= old.len() as u64;
             }
         }
-        self.recognize(inner, fetch.extent, step);
         let bytes = fetch.extent.length;
         self.tell(inner, Event::FetchDone { id, bytes }, step);
     }

@@ -7,6 +7,7 @@ use fuser::Errno;
 use mlopt_core::{Event, Nanos};
 
 use super::{Driver, Inner, Overdue, Step};
+use crate::fetcher::Demand;
 
 /// Run the driver's timer until it is closed.
 pub fn keep_time(driver: &Arc<Driver>) {
@@ -33,6 +34,11 @@ pub fn keep_time(driver: &Arc<Driver>) {
         if inner.next_sweep <= now {
             inner.next_sweep = Nanos(now.0 + driver.options.sweep.as_nanos() as u64);
             driver.start_sweep(&mut inner, &mut step);
+            let source = driver.source.clone();
+            // closing may wait for the source as any call does, in a place of its own
+            driver
+                .fetcher
+                .submit(Demand::metadata(u64::MAX), move || source.close_idle());
         }
         if let Some(journal) = &mut inner.journal {
             journal.flush();
