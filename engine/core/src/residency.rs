@@ -148,6 +148,10 @@ impl Core {
         }
         let block = &self.catalog.blocks[slot as usize];
         match self.part_of(slot) {
+            // its copy is not in the books of what is held; a read under way still needs it
+            Tier::Kernel if was_silent && self.catalog.blocks[slot as usize].pins == 0 => {
+                self.drop_daemon(slot)
+            }
             Tier::Kernel if was_silent => {}
             Tier::Kernel if block.is_in_daemon && block.phase == Phase::Idle => self.fill(slot),
             // bytes that only the kernel has cannot move to the daemon

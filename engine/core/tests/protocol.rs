@@ -401,6 +401,23 @@ proptest! {
 }
 
 #[test]
+fn what_a_smaller_plan_takes_over_in_the_kernel_keeps_no_second_copy() {
+    let bytes = |blocks: u64| 12 * 2048 + blocks * BLOCK;
+    let mut world = World::new(plan(bytes(11), "lfu", 0.8, None), &SIZES);
+    for (file, offset, length) in [(0, 0, 1), (6, 245_760, 86_022), (6, 131_072, 110_592)] {
+        world.read(file, offset, length, 0);
+        world.settle();
+    }
+    world.tell(Event::PlanSwapped {
+        plan: Box::new(plan(bytes(5), "pinned", 0.8, None)),
+    });
+    world.settle();
+    let stats = world.core.stats();
+    assert!(stats.kernel_bytes + stats.daemon_bytes <= 6 * BLOCK, "{stats:?}");
+    assert!(stats.kernel_bytes > 0);
+}
+
+#[test]
 fn of_a_file_that_nothing_is_done_with_just_what_was_asked_for_is_read() {
     let plan = plan(1 << 20, "none", 1.0, None);
     let mut world = World::new(plan, &SIZES);
