@@ -134,7 +134,9 @@ def test_a_block_leaves_the_mount_when_its_retention_is_over(source: Path, mount
 
 def test_two_readers_of_one_block_cause_one_source_request(source: Path, mounts: Mounts) -> None:
     lower = mounts(source)
-    upper = mounts(lower.mountpoint, plan(staleness_s=3600, rules=[rule("**", 0, coordinate={"single_flight": True})]))
+    upper = mounts(
+        lower.mountpoint, plan(staleness_s=3600, rules=[rule("**", 0, coordinate={"single_flight": True})])
+    )
     seen = upper.mountpoint / "folder" / "file02"
     assert seen.stat().st_size == 110_000
     before = upper.status()["stats"]["source_read_requests"]

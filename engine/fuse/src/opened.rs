@@ -6,13 +6,15 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use mlopt_core::Nanos;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use crate::clock::Clock;
+
 /// How long an open is as good as a new one. An NFS client believes attributes for 3 s after an open, FUSE for 1 s.
-const FRESH: Duration = Duration::from_secs(1);
+const FRESH_NS: u64 = 1_000_000_000;
 /// Files at most; beyond it those that are not fresh go, then all.
 const MOST: usize = 256;
 
@@ -22,31 +24,26 @@ pub(crate) struct Opened {
     pub(crate) file: File,
     /// Whether reads go past the page cache.
     pub(crate) is_direct: bool,
-    at: Instant,
 }
 
-impl Opened {
-    #[allow(clippy::disallowed_methods)] // an age is all that is asked; the driver's clock is not known here
-    pub(crate) fn new(file: File, is_direct: bool) -> Opened {
-        let at = Instant::now();
-        Opened { file, is_direct, at }
-    }
-
-    fn is_fresh(&self) -> bool {
-        self.at.elapsed() < FRESH
-    }
-}
-
-/// The place of one file; who opens it holds the lock, others wait for what comes of it.
-type Place = Arc<Mutex<Option<Arc<Opened>>>>;
+/// The place of one file, with when its open was done; who opens it holds the lock, others wait for what comes of it.
+type Place = Arc<Mutex<Option<(Arc<Opened>, Nanos)>>>;
 
 /// Files that are open now, by path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct OpenedFiles {
     places: Mutex<FxHashMap<Vec<u8>, Place>>,
+    clock: Clock,
 }
 
 impl OpenedFiles {
+    /// None are open.
+    pub(crate) fn new() -> OpenedFiles {
+        let places = Mutex::default();
+        let clock = Clock::new();
+        OpenedFiles { places, clock }
+    }
+
     /// Find a descriptor, or open the file; and whether it was found.
     pub(crate) fn get<E>(
         &self,
@@ -55,12 +52,14 @@ impl OpenedFiles {
     ) -> Result<(Arc<Opened>, bool), E> {
         let place = self.place(path);
         let mut place = place.lock();
-        if let Some(opened) = place.as_ref().filter(|opened| opened.is_fresh()) {
+        if let Some((opened, at)) = &*place
+            && self.clock.now().0 < at.0 + FRESH_NS
+        {
             return Ok((opened.clone(), true));
         }
         *place = None; // closed before the next open, not after it
         let opened = Arc::new(open()?);
-        *place = Some(opened.clone());
+        *place = Some((opened.clone(), self.clock.now()));
         Ok((opened, false))
     }
 
@@ -71,7 +70,8 @@ impl OpenedFiles {
         }
         let mut gone = Vec::new(); // closed when the lock is free again: to close may take as long as to open
         if places.len() >= MOST {
-            gone.extend(places.extract_if(is_idle));
+            let now = self.clock.now();
+            gone.extend(places.extract_if(|_, place| is_idle(place, now)));
         }
         if places.len() >= MOST {
             gone.extend(places.drain()); // who holds one still reads from it
@@ -89,34 +89,47 @@ impl OpenedFiles {
 
     /// Close what nobody asked for lately: an open file keeps the bytes of a deleted one.
     pub(crate) fn close_idle(&self) {
-        let gone: Vec<_> = self.places.lock().extract_if(is_idle).collect();
+        let now = self.clock.now();
+        let mut places = self.places.lock();
+        let gone: Vec<_> = places.extract_if(|_, place| is_idle(place, now)).collect();
+        drop(places);
         drop(gone);
     }
 }
 
-fn is_idle(_: &Vec<u8>, place: &mut Place) -> bool {
+fn is_idle(place: &Place, now: Nanos) -> bool {
     let opened = place.try_lock();
-    opened.is_some_and(|opened| opened.as_ref().is_none_or(|opened| !opened.is_fresh()))
+    opened.is_some_and(|opened| opened.as_ref().is_none_or(|(_, at)| at.0 + FRESH_NS <= now.0))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
+    fn null() -> io::Result<Opened> {
+        let file = File::open("/dev/null")?;
+        let is_direct = false;
+        Ok(Opened { file, is_direct })
+    }
+
     #[test]
     fn many_threads_open_a_file_once() {
-        let (files, opens) = (OpenedFiles::default(), AtomicUsize::new(0));
-        let open = || -> io::Result<Opened> {
+        let (files, opens) = (OpenedFiles::new(), AtomicUsize::new(0));
+        let open = || {
             opens.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(20));
-            Ok(Opened::new(File::open("/dev/null")?, false))
+            null()
         };
+        let start = Barrier::new(8);
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| files.get(b"a", open).unwrap());
+                scope.spawn(|| {
+                    start.wait();
+                    files.get(b"a", open).unwrap()
+                });
             }
         });
         assert_eq!(opens.load(Ordering::Relaxed), 1);
@@ -132,19 +145,15 @@ mod tests {
 
     #[test]
     fn the_number_of_open_files_is_bounded_and_idle_ones_are_closed() {
-        let files = OpenedFiles::default();
+        let files = OpenedFiles::new();
         for number in 0..3 * MOST {
-            let open = || -> io::Result<Opened> { Ok(Opened::new(File::open("/dev/null")?, false)) };
-            files.get(number.to_string().as_bytes(), open).unwrap();
+            files.get(number.to_string().as_bytes(), null).unwrap();
             assert!(files.places.lock().len() <= MOST);
         }
         for place in files.places.lock().values() {
-            let mut place = place.lock();
-            let opened = Arc::into_inner(place.take().unwrap()).unwrap();
-            let at = opened.at - 2 * FRESH;
-            *place = Some(Arc::new(Opened { at, ..opened }));
+            let now = files.clock.now();
+            assert!(!is_idle(place, now));
+            assert!(is_idle(place, Nanos(now.0 + FRESH_NS)));
         }
-        files.close_idle();
-        assert_eq!(files.places.lock().len(), 0);
     }
 }

@@ -135,7 +135,7 @@ impl PosixSource {
         })?;
         Ok(PosixSource {
             root,
-            opened: OpenedFiles::default(),
+            opened: OpenedFiles::new(),
             naps: (Mutex::new(()), Condvar::new()),
         })
     }
@@ -294,11 +294,11 @@ impl PosixSource {
         let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let opened = self
             .resolve(path, flags | libc::O_DIRECT)
-            .map(|fd| Opened::new(File::from(fd), true));
+            .map(|fd| of_fd(fd, true));
         let opened = match opened {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => self
-                .resolve(path, flags)
-                .map(|fd| Opened::new(File::from(fd), false)),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                self.resolve(path, flags).map(|fd| of_fd(fd, false))
+            }
             result => result,
         };
         opened.map_err(|error| match error.raw_os_error() {
@@ -391,6 +391,11 @@ fn read_exactly(file: &File, direct: bool, offset: u64, buffer: &mut AlignedBuff
         }
     }
     Ok(())
+}
+
+fn of_fd(fd: OwnedFd, is_direct: bool) -> Opened {
+    let file = File::from(fd);
+    Opened { file, is_direct }
 }
 
 fn clear_direct(file: &File) -> Result<(), ReadError> {

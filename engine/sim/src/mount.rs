@@ -23,7 +23,7 @@ const DROP_DELAY_NS: u64 = 1_000_000;
 const CANCELED: i32 = 125;
 /// `ETIMEDOUT` on Linux.
 const TIMED_OUT: i32 = 110;
-/// How long the daemon uses a descriptor again: `FRESH` in the mount's `opened` [ns].
+/// How long the daemon uses a descriptor again: `FRESH_NS` in the mount's `opened` [ns].
 const REUSE_OPEN_NS: u64 = 1_000_000_000;
 const NEVER: u64 = u64::MAX;
 
