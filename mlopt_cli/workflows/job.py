@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mlopt_cli.demo.train
-from mlopt_cli.workflows.memory_cgroup import MemoryCgroup
+from mlopt_cli.workflows.memory_cgroup import MemoryCgroup, OutOfMemoryError
 from mlopt_engine.errors import RefusedError
 
 #: How often the job's anonymous memory is looked at [s].
@@ -118,6 +118,8 @@ def run_job(
     ------
     RefusedError
         When the job fails, with the end of what it said.
+    OutOfMemoryError
+        When the cgroup was too small for it.
     """
     measured = Measured()
     before = _served(counters())
@@ -127,7 +129,7 @@ def run_job(
     said: list[str] = []
     listener = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
     listener.start()
-    watcher = _Watcher(cgroup)
+    watcher = _Watcher(process, cgroup)
     try:
         for text in process.stdout or ():
             line = json.loads(text)
@@ -151,6 +153,8 @@ def run_job(
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+    if watcher.is_out_of_memory():
+        raise OutOfMemoryError
     if code != 0:
         raise RefusedError(
             f"the job ended with {code}: {' '.join(said[-3:]).strip()}",
@@ -166,10 +170,16 @@ def _served(status: dict[str, Any]) -> tuple[int, int]:
 
 
 class _Watcher:
-    """Samples the anonymous memory of a cgroup on a thread of its own."""
+    """Samples the anonymous memory of a cgroup on a thread of its own.
 
-    def __init__(self, cgroup: MemoryCgroup | None) -> None:
+    The kernel kills one process of a group that is too small; the others would wait for it, and the job's
+    output stay open, for ever. So they end too.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], cgroup: MemoryCgroup | None) -> None:
+        self.process = process
         self.cgroup = cgroup
+        self.killed_before = cgroup.killed() if cgroup else 0
         self.peak = 0
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -178,6 +188,12 @@ class _Watcher:
     def _watch(self) -> None:
         while self.cgroup is not None and not self.over.wait(_SAMPLE_SECONDS):
             self.peak = max(self.peak, self.cgroup.anonymous_bytes())
+            if self.process.poll() is not None or self.is_out_of_memory():
+                self.cgroup.kill()
+
+    def is_out_of_memory(self) -> bool:
+        """Tell whether the kernel killed a process because the group was too small."""
+        return self.cgroup is not None and self.cgroup.killed() > self.killed_before
 
     def stop(self) -> int:
         """End sampling; return the peak [bytes]."""

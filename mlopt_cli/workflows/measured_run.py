@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
-from mlopt_cli.workflows.memory_cgroup import MemoryCgroup
+from mlopt_cli.workflows.memory_cgroup import MemoryCgroup, OutOfMemoryError
 from mlopt_cli.workflows.probe import daemon_of
 from mlopt_engine.errors import InvalidInputError, RefusedError
 
@@ -26,10 +26,6 @@ _POLL_SECONDS = 0.05
 _STOP_SECONDS = 10.0
 _STDERR = 2
 _KILLED = -9
-
-
-class OutOfMemoryError(Exception):
-    """The kernel killed a job that did not fit into its memory cgroup."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ VERSION_1 = Path("/sys/fs/cgroup/memory")
 VERSION_2 = Path("/sys/fs/cgroup")
 #: The kernel frees a group when its last process was reaped; bounded, as a stuck one must not stop us [s].
 _REMOVAL_SECONDS = 10.0
+
+
+class OutOfMemoryError(Exception):
+    """The kernel killed a job that did not fit into its memory cgroup."""
 
 
 class MemoryCgroup:
@@ -54,6 +59,27 @@ class MemoryCgroup:
             For `subprocess`.
         """
         return ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(self.folder / "cgroup.procs"), *command]
+
+    def killed(self) -> int:
+        """Tell how many of its processes the kernel killed because the group was too small.
+
+        Returns
+        -------
+        int
+            Since the group was made; 0 where the kernel does not count them.
+        """
+        name = "memory.oom_control" if self.version == 1 else "memory.events"
+        for line in (self.folder / name).read_text().splitlines():
+            key, _, value = line.partition(" ")
+            if key == "oom_kill":
+                return int(value)
+        return 0
+
+    def kill(self) -> None:
+        """End every process of the group: what the kernel killed for memory leaves its workers behind."""
+        for word in (self.folder / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(word), signal.SIGKILL)
 
     def anonymous_bytes(self) -> int:
         """Tell how much memory its processes hold that is no page cache.

@@ -19,13 +19,12 @@ import numpy as np
 from mlopt_cli.workflows.measured_run import (
     Count,
     Measurement,
-    OutOfMemoryError,
     Task,
     run,
     served_by,
     served_under,
 )
-from mlopt_cli.workflows.memory_cgroup import is_available, memory_cgroup
+from mlopt_cli.workflows.memory_cgroup import OutOfMemoryError, is_available, memory_cgroup
 from mlopt_cli.workflows.probe import daemon_of
 from mlopt_engine.errors import InvalidInputError
 from simulator.sweep import PAGE_CACHE, SOURCE, Row
