@@ -155,8 +155,9 @@ def test_a_tree_finds_the_size_that_tells_what_is_read_again(recorded: Path, tmp
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)["result"]
     assert result["origin"] == "searched, classes by tree"
-    (rule,) = [rule for rule in result["rules"] if rule["metadata"]["origin"] == "discovered by tree"]
-    assert rule["metadata"]["evidence"]["files"] == 60
+    # the small files that are read again; the large ones get a rule too where reading them ahead saves enough
+    found = [rule for rule in result["rules"] if rule["metadata"]["origin"] == "discovered by tree"]
+    (rule,) = [rule for rule in found if rule["metadata"]["evidence"]["files"] == 60]
     assert rule["metadata"]["evidence"]["purity"] == 1.0
     assert [(c["operator"], c["value"]) for c in rule["conditions"] if c["property"] == "size"][-1:] == [
         ("less_than", "128KiB")
