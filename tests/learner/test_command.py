@@ -157,11 +157,12 @@ def test_a_tree_finds_the_size_that_tells_what_is_read_again(recorded: Path, tmp
     assert result["origin"] == "searched, classes by tree"
     # the small files that are read again; the large ones get a rule too where reading them ahead saves enough
     found = [rule for rule in result["rules"] if rule["metadata"]["origin"] == "discovered by tree"]
-    (rule,) = [rule for rule in found if rule["metadata"]["evidence"]["files"] == 60]
+    (rule,) = [rule for rule in found if rule["conditions"][-1]["operator"] == "less_than"]
+    assert rule["conditions"][-1]["property"] == "size"
+    assert rule["conditions"][-1]["value"] == "128KiB"
+    assert rule["metadata"]["evidence"]["files"] == 60
     assert rule["metadata"]["evidence"]["purity"] == 1.0
-    assert [(c["operator"], c["value"]) for c in rule["conditions"] if c["property"] == "size"][-1:] == [
-        ("less_than", "128KiB")
-    ]
+    assert rule["actions"][0]["parameters"]["policy"] == "pinned"
     lines = {line["candidate"]: line["holdout_s"] for line in result["tried"]}
     assert lines["searched, classes by tree"] < 0.9 * lines["searched"]
     assert mlopt("validate", out, "--strict").returncode == 0
